@@ -1,0 +1,97 @@
+"""One OTLP request, checked at its outermost level and wrapped for the landing table.
+
+A batch is a sequence of length-delimited envelopes and never a merge of requests: in a merge, a
+truncated length at the end of one tenant's bytes would swallow the next tenant's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+from collector.errors import InvalidRequest
+from collector.protobuf import I64, LEN, Field, WireError, encode_varint, fields, len_prefix
+from collector.signals import Signal
+
+# More resources than that in one request is no telemetry but an attempt to keep the event loop busy.
+MAX_RESOURCES = 65_536
+_REQUEST_FIELD = 4
+_TRACE_ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A request on its way: `data` is the length-delimited message `<Signal>Envelope`."""
+
+    request_id: int
+    tenant: str
+    signal: Signal
+    body: bytes
+    data: bytes
+
+
+def wrap(signal: Signal, tenant: str, body: bytes, *, request_id: int, received_ns: int) -> Envelope:
+    """Raises InvalidRequest when `body` is not framed like a request of `signal`."""
+    check_framing(signal, body)
+    name = tenant.encode()
+    head = (
+        len_prefix(1, len(name)) + name
+        + b"\x11" + received_ns.to_bytes(8, "little")
+        + b"\x19" + request_id.to_bytes(8, "little")
+        + len_prefix(_REQUEST_FIELD, len(body))
+    )  # fmt: skip
+    return Envelope(request_id, tenant, signal, body, encode_varint(len(head) + len(body)) + head + body)
+
+
+def check_framing(signal: Signal, body: bytes) -> None:
+    """Walk the outermost fields, and look at the first record to catch a request of another signal."""
+    try:
+        first = _outermost(body)
+        record = _first_record(body, first) if first else None
+        other = _looks_like(body, record) if record else None
+    except WireError as error:
+        raise InvalidRequest(
+            f"The request is not valid protobuf: {error}. It was cut off or is not an OTLP {signal} request."
+        ) from None
+    if other and other != signal:
+        raise InvalidRequest(f"This is a {other} request: send it to the {other} service or to /v1/{other}.")
+
+
+def _outermost(body: bytes) -> Field | None:
+    first = None
+    count = 0
+    for field in fields(body):
+        count += 1
+        if count > MAX_RESOURCES:
+            raise InvalidRequest(f"The request has more than {MAX_RESOURCES} resources. Send it in smaller requests.")
+        if field.number == 1:
+            if field.wire_type != LEN:
+                raise WireError(f"byte {field.start}: field 1 is not a message")
+            first = first or field
+    if count and first is None:
+        raise WireError("it has fields, but none of them is a resource")
+    return first
+
+
+def _first_record(body: bytes, resource: Field) -> Field | None:
+    """The first span, log record or metric of the first resource and scope; all three are field 2 of field 2."""
+    scope = _child(body, resource, 2)
+    return _child(body, scope, 2) if scope else None
+
+
+def _child(body: bytes, parent: Field, number: int) -> Field | None:
+    children = islice(fields(body, parent.start, parent.end), 64)
+    return next((field for field in children if field.number == number and field.wire_type == LEN), None)
+
+
+def _looks_like(body: bytes, record: Field) -> Signal | None:
+    """The signal whose record this is, told by fields that mean something else in the others."""
+    shape = {(field.number, field.wire_type): field for field in islice(fields(body, record.start, record.end), 64)}
+    if {(7, I64), (8, I64)} & shape.keys():  # start_time_unix_nano, end_time_unix_nano
+        return Signal.TRACES
+    if {(1, I64), (11, I64)} & shape.keys():  # time_unix_nano, observed_time_unix_nano
+        return Signal.LOGS
+    name = shape.get((1, LEN))
+    if name and name.end - name.start != _TRACE_ID_BYTES and {(n, LEN) for n in (5, 7, 9, 10, 11)} & shape.keys():
+        return Signal.METRICS  # gauge, sum, histogram, exponential_histogram or summary
+    return None

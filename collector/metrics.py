@@ -1,0 +1,30 @@
+"""What the collector counts. docs/metrics.md is checked against these declarations."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class CollectorMetrics:
+    """One set of instruments in `registry`. Thread-safe, as prometheus_client is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"llmhub_collector_{name}", text, labels, registry=registry)
+
+        self.requests = counter("requests", "Export requests by outcome", "signal", "outcome")
+        self.refused = counter("refused", "Requests a receiver refused before the collector saw them", "signal", "reason")
+        self.received_bytes = counter("received_bytes", "Bytes of protobuf requests received", "signal")
+        self.rejected_records = counter("rejected_records", "Records kept as dead letters instead of stored", "signal")
+        self.batches = counter("batches", "Inserts into the store by outcome", "signal", "outcome")
+        self.ack_seconds = Histogram(
+            "llmhub_collector_ack_seconds", "From receipt to acknowledgement", ("signal",), buckets=_SECONDS, registry=registry
+        )
+        self.insert_seconds = Histogram(
+            "llmhub_collector_insert_seconds", "One insert into the store", ("signal",), buckets=_SECONDS, registry=registry
+        )
+        self.pending_bytes = Gauge(
+            "llmhub_collector_pending_bytes", "Bytes received and not yet acknowledged", registry=registry
+        )

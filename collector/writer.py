@@ -1,0 +1,158 @@
+"""Batches of envelopes into the store: one insert a batch, and what to do when the store refuses it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from collector.envelope import Envelope
+from collector.errors import HubError, InvalidRequest, Unavailable
+from collector.metrics import CollectorMetrics
+from collector.protobuf import explain
+from collector.signals import REQUESTS, Signal
+from storage import otlp_schema
+from storage.store import Store, StoreError
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+# https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+# Only these say that the bytes are wrong. Every other error may pass, so the sender is told to retry.
+BAD_DATA = {
+    27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
+    32: "ATTEMPT_TO_READ_AFTER_EOF",
+    33: "CANNOT_READ_ALL_DATA",
+    117: "INCORRECT_DATA",
+    131: "TOO_LARGE_STRING_SIZE",
+    252: "TOO_MANY_PARTS_IN_ONE_INSERT",
+    444: "UNKNOWN_PROTOBUF_FORMAT",
+}
+INSERT_SETTINGS: Mapping[str, str | int] = {
+    "format_schema_source": "string",
+    "format_schema": otlp_schema.proto(),
+    "input_format_protobuf_oneof_presence": 1,
+    "input_format_parallel_parsing": 0,
+    # A batch must arrive as one block: what is refused half-way would leave its first half behind.
+    "max_insert_block_size": 1_048_576,
+    "max_partitions_per_insert_block": 400,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    **otlp_schema.JSON_SETTINGS,
+}
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """The request is committed, all but `rejected` records, which are dead letters for `reason`."""
+
+    rejected: int = 0
+    reason: str = ""
+
+
+Outcome = Acknowledgement | HubError
+
+
+class Writer:
+    """Writes batches, blocking. Thread-safe as far as the store is."""
+
+    def __init__(self, store: Store, metrics: CollectorMetrics) -> None:
+        self._store = store
+        self._metrics = metrics
+
+    def write(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
+        """Insert a batch of one signal; the outcome of each request by its id. Raises nothing.
+
+        Out of a batch that the store refuses, the malformed requests are taken; if none is found, it is split
+        in halves until the request at fault is alone. Either way its neighbours are stored.
+        """
+        try:
+            self._insert(batch)
+            return self._acknowledgements(batch)
+        except StoreError as error:
+            return self._refused(batch, error)
+        except Exception:
+            # A sender must get an answer whatever happens here; not knowing the cause, it may retry.
+            log.exception("writing a batch failed unexpectedly", extra={"requests": len(batch)})
+            return {envelope.request_id: _unavailable(StoreError("unexpected")) for envelope in batch}
+
+    def _insert(self, batch: Sequence[Envelope]) -> None:
+        signal = batch[0].signal
+        settings = {
+            **INSERT_SETTINGS,
+            "format_schema_message_name": f"{signal.capitalize()}Envelope",
+            "insert_deduplication_token": _token(batch),
+        }
+        started = time.perf_counter()
+        outcome = "failed"
+        try:
+            self._store.insert(f"otlp_{signal}", b"".join(e.data for e in batch), fmt="Protobuf", settings=settings)
+            outcome = "committed"
+        finally:
+            self._metrics.insert_seconds.labels(signal).observe(time.perf_counter() - started)
+            self._metrics.batches.labels(signal, outcome).inc()
+
+    def _refused(self, batch: Sequence[Envelope], error: StoreError) -> dict[int, Outcome]:
+        if error.code not in BAD_DATA:
+            log.error("the store refused a batch", extra={"requests": len(batch), "error": error.message})
+            return {envelope.request_id: _unavailable(error) for envelope in batch}
+        if len(batch) == 1:
+            return {batch[0].request_id: _invalid(batch[0], error)}
+        broken = {e.request_id: _invalid(e, error) for e in batch if _is_broken(e)}
+        rest = [envelope for envelope in batch if envelope.request_id not in broken]
+        if broken:
+            return {**broken, **(self.write(rest) if rest else {})}
+        middle = len(batch) // 2
+        return {**self.write(batch[:middle]), **self.write(batch[middle:])}
+
+    def _acknowledgements(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
+        outcomes: dict[int, Outcome] = {envelope.request_id: Acknowledgement() for envelope in batch}
+        for row in self._rejections(batch):
+            if row["request_id"] in outcomes:
+                outcomes[row["request_id"]] = Acknowledgement(row["rejected"], row["reason"])
+                self._metrics.rejected_records.labels(batch[0].signal).inc(row["rejected"])
+        return outcomes
+
+    def _rejections(self, batch: Sequence[Envelope]) -> list[dict[str, int | str]]:
+        try:
+            return self._store.rows(
+                "SELECT request_id, count() AS rejected, arrayStringConcat(groupUniqArray(3)(reason), '; ') AS reason "
+                "FROM dead_letters WHERE request_id BETWEEN {first:UInt64} AND {last:UInt64} GROUP BY request_id",
+                params={"first": str(batch[0].request_id), "last": str(batch[-1].request_id)},
+            )
+        except StoreError as error:
+            # The batch is stored; only how much of it went to the dead letters stays unsaid.
+            log.warning("cannot read the rejections of a batch", extra={"error": error.message})
+            return []
+
+
+def _token(batch: Sequence[Envelope]) -> str:
+    """The same batch, inserted again, is recognised by it."""
+    digest = hashlib.sha256()
+    for envelope in batch:
+        digest.update(envelope.request_id.to_bytes(8, "little"))
+        digest.update(hashlib.sha256(envelope.body).digest())
+    return digest.hexdigest()
+
+
+def _is_broken(envelope: Envelope) -> bool:
+    """Parsing in C decides for nearly all; only what it cannot parse is worth walking in Python."""
+    message = REQUESTS[envelope.signal]
+    try:
+        message.FromString(envelope.body)
+    except DecodeError:
+        return explain(envelope.body, message.DESCRIPTOR) is not None
+    return False
+
+
+def _invalid(envelope: Envelope, error: StoreError) -> InvalidRequest:
+    where = explain(envelope.body, REQUESTS[envelope.signal].DESCRIPTOR)
+    return InvalidRequest(f"The request is not a valid OTLP {envelope.signal} request: {where or error.message}")
+
+
+def _unavailable(error: StoreError) -> Unavailable:
+    reason = error.name or "no connection"
+    return Unavailable(f"The store cannot take data now ({reason}). Nothing was lost: send again.", RETRY_SECONDS)

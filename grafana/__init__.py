@@ -1,0 +1,1 @@
+"""Grafana as code: the dashboards, and the provisioning tree that shows them in a Grafana."""

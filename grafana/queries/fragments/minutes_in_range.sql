@@ -1,0 +1,1 @@
+minute >= toStartOfMinute($__fromTime) AND minute <= $__toTime

@@ -1,0 +1,5 @@
+tenant IN (${tenant:singlequote})
+    AND $__conditionalAll(environment IN (${environment:singlequote}), $environment)
+    AND $__conditionalAll(service IN (${service:singlequote}), $service)
+    AND $__conditionalAll(provider IN (${provider:singlequote}), $provider)
+    AND $__conditionalAll(model IN (${model:singlequote}), $model)

@@ -1,0 +1,3 @@
+from llmhub.cli import main
+
+main()

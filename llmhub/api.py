@@ -1,0 +1,42 @@
+"""Health, readiness and metrics over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+Check = Callable[[], Awaitable[str]]
+"""Returns what is wrong and what to do about it, '' when nothing is."""
+
+CHECK_SECONDS = 5.0
+
+
+def api_app(registry: CollectorRegistry, checks: Mapping[str, Check]) -> FastAPI:
+    """GET /healthz: the process answers. /readyz: 200, or 503 with what is wrong. /metrics: Prometheus text."""
+    app = FastAPI(title="LLM Analytics Hub", docs_url=None, redoc_url=None)
+
+    @app.get("/healthz", response_class=PlainTextResponse)
+    async def healthz() -> str:
+        return "ok\n"
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        problems = {name: problem for name, check in checks.items() if (problem := await _ask(check))}
+        return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+async def _ask(check: Check) -> str:
+    try:
+        return await asyncio.wait_for(check(), CHECK_SECONDS)
+    except TimeoutError:
+        return f"no answer within {CHECK_SECONDS:g} s"

@@ -1,0 +1,182 @@
+"""The configuration: one YAML file, environment overrides, every key checked.
+
+The tree below is the documentation of what exists; README.md explains each key and a test holds the
+two together. An environment variable overrides the file: LLMHUB_RECEIVERS__OTLP_GRPC__LISTEN sets
+receivers.otlp_grpc.listen.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from collector.pipeline import PipelineSettings
+from receivers.otlp_grpc import OtlpGrpcSettings
+from receivers.otlp_http import OtlpHttpSettings
+from storage.endpoint import EndpointSettings
+from storage.store import Limits
+
+ENVIRONMENT_PREFIX = "LLMHUB_"
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; str() has one line for each key at fault."""
+
+
+def default_dsn() -> str:
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return f"chdb://{Path(data).absolute() / 'llmhub'}"
+
+
+@dataclass(frozen=True)
+class ClickhouseHttpConfig(EndpointSettings):
+    """The ClickHouse HTTP interface of the embedded store."""
+
+    listen: str = "127.0.0.1:8123"
+
+
+@dataclass(frozen=True)
+class StorageConfig:
+    dsn: str = field(default_factory=default_dsn)
+    limits: Limits = Limits()
+    clickhouse_http: ClickhouseHttpConfig = ClickhouseHttpConfig()
+
+
+@dataclass(frozen=True)
+class ReceiversConfig:
+    otlp_grpc: OtlpGrpcSettings = OtlpGrpcSettings()
+    otlp_http: OtlpHttpSettings = OtlpHttpSettings()
+    tenant: str = "default"
+
+
+@dataclass(frozen=True)
+class ApiConfig:
+    listen: str = "127.0.0.1:8080"
+
+
+@dataclass(frozen=True)
+class TelemetryConfig:
+    """What the hub says about itself."""
+
+    log_level: LogLevel = "info"
+    log_format: Literal["json", "text"] = "json"
+    traces_endpoint: str = ""
+
+
+@dataclass(frozen=True)
+class Config:
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    receivers: ReceiversConfig = ReceiversConfig()
+    collector: PipelineSettings = PipelineSettings()
+    api: ApiConfig = ApiConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+    shutdown_seconds: float = 20.0
+
+    def with_dsn(self, dsn: str) -> Config:
+        return replace(self, storage=replace(self.storage, dsn=dsn))
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
+    """The configuration from `path` (None: defaults) and `environment` (None: os.environ). Raises ConfigError."""
+    tree = _read(path) if path else {}
+    for name, value in sorted((os.environ if environment is None else environment).items()):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            _override(tree, name, value)
+    _check_keys(tree, Config, "")
+    _make_absolute(tree, (path.parent if path else Path()).absolute())
+    try:
+        config = TypeAdapter(Config).validate_python(tree)
+    except ValidationError as error:
+        raise ConfigError("\n".join(map(_describe, error.errors()))) from None
+    _check_listeners(config)
+    return config
+
+
+def keys(kind: type = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting as (dotted key, default)."""
+    hints = get_type_hints(kind)
+    for item in fields(kind):
+        if is_dataclass(hints[item.name]):
+            yield from keys(hints[item.name], f"{prefix}{item.name}.")
+        else:
+            default = item.default if item.default_factory is MISSING else item.default_factory()
+            yield f"{prefix}{item.name}", default
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(tree, dict | None):
+        raise ConfigError(f"{path} must be a mapping of sections such as 'storage:', not a {type(tree).__name__}")
+    return tree or {}
+
+
+def _override(tree: dict[str, Any], variable: str, value: str) -> None:
+    *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+    node = tree
+    for section in sections:
+        child = node.setdefault(section, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{variable}: {section} is no section of the configuration")
+        node = child
+    # Lists and mappings, such as users, are written as YAML.
+    node[key] = yaml.safe_load(value) if value[:1] in "[{" and value else value
+
+
+def _check_keys(tree: Mapping[str, Any], kind: type, prefix: str) -> None:
+    hints = get_type_hints(kind)
+    known = [item.name for item in fields(kind)]
+    for key, value in tree.items():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(known)}"
+            raise ConfigError(f"{prefix}{key} is not a setting; {hint}")
+        if is_dataclass(hints[key]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{prefix}{key} is a section and needs keys of its own, not {value!r}")
+            _check_keys(value, hints[key], f"{prefix}{key}.")
+
+
+def _make_absolute(tree: dict[str, Any], base: Path) -> None:
+    """Files are named relative to the configuration file; the process does not stay where it was started."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            _make_absolute(value, base)
+        elif key.endswith("_file") and isinstance(value, str) and value:
+            tree[key] = str(base / value)
+
+
+def _describe(error: Any) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    # The value itself may be a secret, so only its type is named.
+    return f"{path}: {error['msg']} (got a {type(error['input']).__name__})"
+
+
+def _check_listeners(config: Config) -> None:
+    http = config.storage.clickhouse_http
+    if config.storage.dsn.startswith("chdb:") and not http.users and not _is_loopback(http.listen):
+        raise ConfigError(
+            f"storage.clickhouse_http.listen is {http.listen}, which others can reach: set "
+            "storage.clickhouse_http.users, or listen on 127.0.0.1"
+        )
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,141 @@
+"""The composition root: what the hub consists of, in which order it starts, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from collector.metrics import CollectorMetrics
+from collector.pipeline import Pipeline
+from collector.writer import Writer
+from llmhub.api import api_app
+from llmhub.config import Config
+from receivers.http_server import HttpServer
+from receivers.intake import SingleTenant
+from receivers.otlp_grpc import OtlpGrpcReceiver
+from receivers.otlp_http import OtlpHttpReceiver
+from storage import reference, schema
+from storage.embedded import EmbeddedStore
+from storage.endpoint import clickhouse_app
+from storage.store import Store, StoreError, open_store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a running hub listens, each 'host:port'; clickhouse_http is '' when the store is a server."""
+
+    otlp_grpc: str
+    otlp_http: str
+    api: str
+    clickhouse_http: str
+
+
+def prepare_store(config: Config) -> Store:
+    """Open the store and bring its schema and reference data up to date. Raises StoreError, SchemaError.
+
+    With an embedded store the process moves into the store's directory.
+    """
+    limits = {name: getattr(config.storage.limits, name) for name in vars(config.storage.limits)}
+    store = open_store(config.storage.dsn, **limits)
+    if isinstance(store, EmbeddedStore):
+        # The engine keeps compiled protobuf schemas below the working directory, wherever that is.
+        os.chdir(store.path)
+    try:
+        schema.apply(store)
+        reference.load(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+class Hub:
+    """All of the hub in one process and on one event loop."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._config = config
+        self.store = store
+        registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        metrics = CollectorMetrics(registry)
+        self.pipeline = Pipeline(Writer(store, metrics), metrics, config.collector)
+        tenants = SingleTenant(config.receivers.tenant)
+        self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants)
+        self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants)
+        checks = {"storage": self._check_storage, "collector": self._check_collector}
+        self._api = HttpServer(api_app(registry, checks), config.api.listen, "api.listen")
+        self._clickhouse_http = self._clickhouse_server()
+        self._started: list[Callable[[float], Awaitable[None]]] = []
+
+    def _clickhouse_server(self) -> HttpServer | None:
+        if not isinstance(self.store, EmbeddedStore):
+            return None
+        settings = self._config.storage.clickhouse_http
+        return HttpServer(clickhouse_app(self.store, settings), settings.listen, "storage.clickhouse_http.listen")
+
+    async def start(self) -> Addresses:
+        """Open every door, queries first and senders last. Raises ListenError when an address is taken."""
+        clickhouse_http = ""
+        if self._clickhouse_http and isinstance(self.store, EmbeddedStore):
+            clickhouse_http = await self._open(self._clickhouse_http)
+            self.store.advertise(f"http://{clickhouse_http}")
+        api = await self._open(self._api)
+        otlp_http = await self._open(self._otlp_http)
+        otlp_grpc = await self._open(self._otlp_grpc)
+        return Addresses(otlp_grpc, otlp_http, api, clickhouse_http)
+
+    async def stop(self) -> None:
+        """Close the doors to senders, flush what they sent, close the rest. Safe to call after a failed start."""
+        grace = self._config.shutdown_seconds / 2
+        flushing = asyncio.create_task(self.pipeline.close())
+        for stop in reversed(self._started):
+            await stop(grace)
+        self._started.clear()
+        await flushing
+
+    async def _open(self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver) -> str:
+        address = await server.start()
+        self._started.append(server.stop)
+        return address
+
+    async def _check_storage(self) -> str:
+        try:
+            await asyncio.to_thread(self.store.query, "SELECT 1")
+        except StoreError as error:
+            return f"the store at storage.dsn does not answer: {error.message}"
+        return ""
+
+    async def _check_collector(self) -> str:
+        return self.pipeline.problem()
+
+
+async def run(config: Config, store: Store, while_running: Callable[[Hub, Addresses], Awaitable[None]]) -> None:
+    """Run a hub until SIGTERM, SIGINT or the end of `while_running`; everything received is flushed first."""
+    hub = Hub(config, store)
+    try:
+        addresses = await hub.start()
+        await _until_signal(asyncio.ensure_future(while_running(hub, addresses)))
+    finally:
+        await hub.stop()
+
+
+async def _until_signal(work: asyncio.Future[None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopping")
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,71 @@
+"""OTLP request files into the store, through the same pipeline as everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from collector.errors import HubError
+from collector.metrics import CollectorMetrics
+from collector.pipeline import Pipeline, PipelineSettings, Signal
+from collector.writer import Writer
+from receivers.files import read_exports
+from storage.store import Store
+
+_IN_FLIGHT = 64
+
+
+@dataclass
+class Summary:
+    """What became of the requests in the files; `problems` has one line for each that was not stored whole."""
+
+    requests: int = 0
+    stored: int = 0
+    rejected_records: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+async def ingest(
+    store: Store, settings: PipelineSettings, tenant: str, paths: Iterable[Path], progress: Callable[[Path], None]
+) -> Summary:
+    """Store every request of `paths`; calls `progress` with each file it begins. One bad request stops nothing else."""
+    metrics = CollectorMetrics(CollectorRegistry())
+    pipeline = Pipeline(Writer(store, metrics), metrics, settings)
+    summary = Summary()
+    room = asyncio.Semaphore(_IN_FLIGHT)
+
+    async def send(path: Path, signal: Signal, body: bytes) -> None:
+        try:
+            acknowledgement = await pipeline.submit(signal, tenant, body)
+        except HubError as error:
+            summary.problems.append(f"{path}: {error}")
+        else:
+            summary.stored += 1
+            summary.rejected_records += acknowledgement.rejected
+            if acknowledgement.rejected:
+                summary.problems.append(f"{path}: {acknowledgement.rejected} records rejected: {acknowledgement.reason}")
+        finally:
+            room.release()
+
+    async with asyncio.TaskGroup() as tasks:
+        for path in paths:
+            progress(path)
+            for signal, body in _requests(path, summary):
+                await room.acquire()
+                summary.requests += 1
+                tasks.create_task(send(path, signal, body))
+    await pipeline.close()
+    return summary
+
+
+def _requests(path: Path, summary: Summary) -> Iterator[tuple[Signal, bytes]]:
+    try:
+        yield from read_exports(path)
+    except HubError as error:
+        summary.problems.append(str(error))
+    except OSError as error:
+        summary.problems.append(f"{path}: {error.strerror or error}")

@@ -1,0 +1,22 @@
+"""Log lines on standard error: JSON by default, text for people."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+from llmhub.config import TelemetryConfig
+
+
+def configure(telemetry: TelemetryConfig) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    if telemetry.log_format == "json":
+        names = {"asctime": "time", "levelname": "level", "name": "logger"}
+        handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=names))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=telemetry.log_level.upper(), handlers=[handler], force=True)
+    # uvicorn reports every start and stop of every port; its warnings matter.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

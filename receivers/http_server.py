@@ -1,0 +1,82 @@
+"""An ASGI app on a socket, served by uvicorn on the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from receivers.listener import TlsFiles, join_address, open_socket
+
+_LAST_WORDS_SECONDS = 1.0
+
+
+class HttpServer:
+    """Started once, stopped once or more. Signals stay with the process; nothing is logged per request."""
+
+    def __init__(self, app: Any, listen: str, setting: str, tls: TlsFiles | None = None) -> None:
+        self._listen = listen
+        self._setting = setting
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                lifespan="auto",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ssl_certfile=tls.cert_file if tls else None,
+                ssl_keyfile=tls.key_file if tls else None,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> str:
+        """Listen; returns the bound 'host:port'. Raises ListenError, which names the setting."""
+        sock = open_socket(self._listen, self._setting)
+        host, port = sock.getsockname()[:2]
+        self._serving = asyncio.create_task(self._server.serve(sockets=[sock]))
+        await self._server.wait_accepting(self._serving)
+        return join_address(host, port)
+
+    async def stop(self, grace: float) -> None:
+        """Take no new connections, give requests in flight `grace` seconds, then cancel them."""
+        if self._serving is None:
+            return
+        # Typed as int, used as the timeout of asyncio.wait_for.
+        self._server.config.timeout_graceful_shutdown = grace  # type: ignore[assignment]
+        self._server.should_exit = True
+        await self._serving
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves the signals to its process and says when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._accepting = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._accepting.set()
+
+    async def wait_accepting(self, serving: asyncio.Task[None]) -> None:
+        accepting = asyncio.create_task(self._accepting.wait())
+        await asyncio.wait({accepting, serving}, return_when=asyncio.FIRST_COMPLETED)
+        accepting.cancel()
+        if serving.done():
+            serving.result()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # What outlived the grace period has just been cancelled; let it tell its sender.
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=_LAST_WORDS_SECONDS)

@@ -1,0 +1,62 @@
+"""What a receiver needs from the rest of the hub, and how it refuses a request by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Protocol
+
+from collector.errors import HubError
+from collector.pipeline import Acknowledgement, Signal
+
+
+class Intake(Protocol):
+    """Where requests go. `collector.pipeline.Pipeline` is one."""
+
+    async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+        """Take one protobuf Export*ServiceRequest; return after its commit. Raises HubError."""
+        ...
+
+    def refused(self, signal: Signal, reason: str) -> None:
+        """Count a request that was refused before it could be submitted; `reason` is a Refusal."""
+        ...
+
+
+class TenantResolver(Protocol):
+    """Says whose data a request carries."""
+
+    def resolve(self, headers: Mapping[str, str]) -> str:
+        """The tenant of a request with these headers (gRPC: metadata); names are in lower case. Raises HubError."""
+        ...
+
+
+class SingleTenant:
+    """Every request belongs to the one configured tenant, whatever its headers say."""
+
+    def __init__(self, tenant: str = "default") -> None:
+        self._tenant = tenant
+
+    def resolve(self, headers: Mapping[str, str]) -> str:
+        return self._tenant
+
+
+class Refusal(StrEnum):
+    """Why a receiver refused a request; also the `reason` label of the metric, so the set stays small."""
+
+    TOO_LARGE = "too_large"
+    BAD_ENCODING = "bad_encoding"
+    BAD_JSON = "bad_json"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    BODY_TIMEOUT = "body_timeout"
+
+
+class Refused(HubError):
+    """A receiver's own refusal. `field` is the JSON path of the culprit, '' when there is none."""
+
+    def __init__(self, reason: Refusal, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.field = field

@@ -1,0 +1,86 @@
+"""Reference data: the alias table, provider names and prices, loaded into their tables at start.
+
+A table is loaded again only when the content it comes from has changed; the content's hash is kept
+in `llm_reference`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+from storage import prices
+from storage.store import Store
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One table of reference data, the dictionary over it, and where its rows come from."""
+
+    table: str
+    dictionary: str
+    version: Callable[[], str]
+    rows: Callable[[], Iterable[Row]]
+
+
+def load(store: Store) -> list[str]:
+    """Bring every reference table up to date. Returns the names of the tables that were loaded."""
+    known = {row["name"]: row["version"] for row in store.rows("SELECT name, version FROM llm_reference FINAL")}
+    stale = [reference for reference in REFERENCES if known.get(reference.table) != reference.version()]
+    for reference in stale:
+        _replace(store, reference)
+    return [reference.table for reference in stale]
+
+
+def _replace(store: Store, reference: Reference) -> None:
+    rows = [*reference.rows()]
+    store.execute(f"TRUNCATE TABLE {reference.table}")
+    store.insert(reference.table, _json_lines(rows), fmt="JSONEachRow")
+    store.execute(f"SYSTEM RELOAD DICTIONARY {store.database}.{reference.dictionary}")
+    store.insert("llm_reference", _json_lines([{"name": reference.table, "version": reference.version()}]), fmt="JSONEachRow")
+
+
+def _json_lines(rows: Iterable[Row]) -> bytes:
+    return "\n".join(json.dumps(row, default=_encode) for row in rows).encode()
+
+
+def _encode(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    raise TypeError(f"{type(value).__name__} is no reference value")
+
+
+def _csv(name: str) -> Iterator[dict[str, str]]:
+    with resources.files("storage").joinpath("data", name).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def _hash(*names: str) -> str:
+    content = b"".join(resources.files("storage").joinpath("data", name).read_bytes() for name in names)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _aliases() -> Iterator[Row]:
+    """The order of the file is the order of preference within a slot."""
+    for priority, row in enumerate(_csv("aliases.csv"), start=1):
+        yield {**row, "priority": priority}
+
+
+def _price_version() -> str:
+    return f"{prices.version()} {_hash('price_providers.csv')}"
+
+
+REFERENCES = (
+    Reference("llm_aliases", "llm_alias", lambda: _hash("aliases.csv"), _aliases),
+    Reference("llm_providers", "llm_provider", lambda: _hash("providers.csv"), lambda: _csv("providers.csv")),
+    Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.models())),
+    Reference("llm_prices", "llm_price", _price_version, lambda: map(asdict, prices.prices())),
+)

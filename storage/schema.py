@@ -1,0 +1,134 @@
+"""The numbered schema: what is applied, what is pending, and applying it.
+
+Files are `storage/sql/NNNN_name.sql`; a statement ends with `;` at the end of a line. They only go
+forward: the checksum of an applied file is recorded in `schema_migrations`, and a file that no
+longer matches its record is an error, not a change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from importlib import resources
+
+from storage import otlp_schema as otlp
+from storage.store import Store
+
+MIN_TIME = "2010-01-01"
+MIN_TIME_UNIX_NANO = 1_262_304_000_000_000_000
+MAX_TIME_UNIX_NANO = 2**63 - 1
+MAX_FUTURE_HOURS = 24
+MAX_FUTURE_NANOSECONDS = MAX_FUTURE_HOURS * 3600 * 10**9
+
+SPAN_LEAVES = (
+    "trace_id, span_id, trace_state, parent_span_id, name, kind, start_ns, end_ns, attributes, event_ns, event_name, "
+    "event_attributes, link_trace_id, link_span_id, link_trace_state, link_attributes, status_message, status_code"
+)
+LOG_LEAVES = (
+    "time_ns, observed_ns, severity_number, severity_text, body, attributes, flags, trace_id, span_id, event_name"
+)
+# Attributes that hold what people and models said, under whatever flattened key.
+CONTENT_KEYS = (
+    r"^(?:llm\\.(?:input_messages|output_messages|prompts|choices|tools|request\\.functions|prompt_template)"
+    r"|gen_ai\\.(?:prompt|completion|input|output|tool\\.call|system_instructions)|embedding\\.(?:embeddings|text)"
+    r"|input\\.|output\\.|ai\\.(?:prompt|response\\.(?:text|object|toolCalls))|traceloop\\.entity\\.(?:input|output)"
+    r"|langfuse\\.observation\\.(?:input|output)|request_data|response_data|all_messages|raw_|retrieval\\.documents)"
+)
+
+
+class SchemaError(Exception):
+    """The store's schema and this program's do not fit together."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One numbered file with its placeholders filled in."""
+
+    number: int
+    name: str
+    statements: tuple[str, ...]
+    checksum: str
+
+
+def migrations(database: str) -> list[Migration]:
+    """All migrations of this program for a store, in order."""
+    variables = {"database": database, "dictionary_source": f"CLICKHOUSE(DB '{database}'", **_fragments()}
+    files = sorted(
+        (file for file in resources.files("storage").joinpath("sql").iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    )
+    return [_migration(file.name, file.read_text(encoding="utf-8"), variables) for file in files]
+
+
+def pending(store: Store) -> list[Migration]:
+    """The migrations that `store` lacks, in order. Raises SchemaError when an applied one has changed."""
+    store.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, checksum String, "
+        "applied_at DateTime64(3) DEFAULT now64(3)) ENGINE = MergeTree ORDER BY number"
+    )
+    applied = {row["number"]: row for row in store.rows("SELECT number, name, checksum FROM schema_migrations")}
+    known = migrations(store.database)
+    _check_applied(known, applied)
+    return [migration for migration in known if migration.number not in applied]
+
+
+def apply(store: Store) -> list[Migration]:
+    """Apply what is pending; returns it. Safe to run again after an interruption."""
+    todo = pending(store)
+    for migration in todo:
+        for statement in migration.statements:
+            store.execute(statement)
+        record = {"number": migration.number, "name": migration.name, "checksum": migration.checksum}
+        store.insert("schema_migrations", json.dumps(record).encode(), fmt="JSONEachRow")
+    return todo
+
+
+def _check_applied(known: list[Migration], applied: dict[int, dict[str, str]]) -> None:
+    for migration in known:
+        record = applied.get(migration.number)
+        if record and record["checksum"] != migration.checksum:
+            raise SchemaError(
+                f"{migration.name} was applied to this store in another form: an applied migration must not change. "
+                "Use the program version that made the store, or start with an empty one (storage.dsn)"
+            )
+    newest = max((migration.number for migration in known), default=0)
+    unknown = sorted(number for number in applied if number > newest)
+    if unknown:
+        raise SchemaError(f"the store has migration {unknown[-1]}, this program knows {newest}: install the newer program")
+
+
+def _migration(file_name: str, text: str, variables: dict[str, str]) -> Migration:
+    sql = re.sub(r"\$\{(\w+)\}", lambda match: variables[match[1]], text)
+    statements = tuple(part.strip() for part in re.split(r";[ \t]*$", sql, flags=re.MULTILINE) if part.strip())
+    # Interrupted half-way, a file is applied again from its start.
+    statements = tuple(re.sub(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) (?!IF)", r"CREATE \1 IF NOT EXISTS ", s, flags=re.MULTILINE) for s in statements)
+    checksum = hashlib.sha256("\n".join(statements).encode()).hexdigest()
+    return Migration(int(file_name[:4]), file_name.removesuffix(".sql"), statements, checksum)
+
+
+def _in_time(nanoseconds: str) -> str:
+    return f"({nanoseconds} BETWEEN {MIN_TIME_UNIX_NANO} AND received_ns + {MAX_FUTURE_NANOSECONDS})"
+
+
+def _fragments() -> dict[str, str]:
+    """The SQL that is generated or shared, by the name of its placeholder."""
+    return {
+        **{f"landing_columns_{signal}": otlp.landing_columns(signal) for signal in otlp.SIGNALS},
+        **{name: otlp.attributes_map(name) for name in ("resource_attributes", "scope_attributes", "attributes")},
+        "event_attributes": otlp.attributes_map("e"),
+        "point_attributes": otlp.attributes_map("point.attributes"),
+        "body": otlp.any_value_text("body"),
+        "metric_fields": otlp.metric_fields(),
+        "span_leaves": SPAN_LEAVES,
+        "log_leaves": LOG_LEAVES,
+        "content_keys": CONTENT_KEYS,
+        "time_in_range": _in_time("t"),
+        "point_in_time": _in_time("p.time_unix_nano"),
+        "min_time": MIN_TIME,
+        "min_time_unix_nano": str(MIN_TIME_UNIX_NANO),
+        "max_time_unix_nano": str(MAX_TIME_UNIX_NANO),
+        "max_future_hours": str(MAX_FUTURE_HOURS),
+        "max_future_nanoseconds": str(MAX_FUTURE_NANOSECONDS),
+    }

@@ -1,0 +1,275 @@
+"""The way of a request: framed, batched, stored, acknowledged; and what happens to bad ones and their neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
+from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
+from collector.protobuf import len_prefix
+from storage.embedded import EmbeddedStore
+from storage.store import StoreError
+from tests.collector.conftest import FAST, WithPipeline
+from tests.collector.requests import SECOND, call, gauge, logs, span, traces
+
+
+def count(store: EmbeddedStore, table: str, tenant: str) -> int:
+    column = "Tenant" if table.startswith("otel_") else "tenant"
+    return int(store.rows(f"SELECT count() AS n FROM {table} WHERE {column} = {{t:String}}", params={"t": tenant})[0]["n"])
+
+
+def with_a_cut_span() -> bytes:
+    """A request that is framed well, down to its second span, which has lost its end."""
+    whole = span().SerializeToString()
+    scope = b"".join(len_prefix(2, len(part)) + part for part in (whole, whole[:-3]))
+    resource = len_prefix(2, len(scope)) + scope
+    return len_prefix(1, len(resource)) + resource
+
+
+def test_an_acknowledged_request_is_in_the_store(with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str) -> None:
+    async def use(pipeline: Pipeline) -> int:
+        await pipeline.submit(Signal.TRACES, tenant, traces(call()).SerializeToString())
+        return count(llm_store, "otel_traces", tenant)
+
+    assert with_pipeline(use) == 1
+    assert count(llm_store, "llm_calls", tenant) == 1
+    assert count(llm_store, "llm_calls_1m", tenant) == 1
+
+
+def test_every_signal_reaches_its_table(with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str) -> None:
+    async def use(pipeline: Pipeline) -> None:
+        await asyncio.gather(
+            pipeline.submit(Signal.LOGS, tenant, logs("hello").SerializeToString()),
+            pipeline.submit(Signal.METRICS, tenant, gauge("queue.length", 3.5).SerializeToString()),
+        )
+
+    with_pipeline(use)
+    assert count(llm_store, "otel_logs", tenant) == 1
+    rows = llm_store.rows("SELECT MetricName, Value FROM otel_metrics_gauge WHERE Tenant = {t:String}", params={"t": tenant})
+    assert rows == [{"MetricName": "queue.length", "Value": 3.5}]
+
+
+def test_an_empty_request_is_acknowledged_at_once(with_pipeline: WithPipeline, tenant: str) -> None:
+    slow = PipelineSettings(flush_seconds=60)
+    assert with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, b""), slow) == Acknowledgement()
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"trace_id": b"short"}, "trace_id is not 16 non-zero bytes"),
+        ({"trace_id": bytes(16)}, "trace_id is not 16 non-zero bytes"),
+        ({"span_id": b"123456789"}, "span_id is not 8 non-zero bytes"),
+        ({"parent_span_id": b"1"}, "parent_span_id is neither empty nor 8 bytes"),
+        ({"start_time_unix_nano": 0}, "start_time_unix_nano is before 2010-01-01"),
+        ({"start_time_unix_nano": 2**64 - 1}, "start or end time is more than 24 h in the future"),
+        ({"end_time_unix_nano": 2**64 - 1}, "start or end time is more than 24 h in the future"),
+    ],
+)
+def test_a_bad_span_is_a_dead_letter_and_its_neighbours_are_stored(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str, fields: dict[str, Any], reason: str
+) -> None:
+    body = traces(span(), span(**fields), span()).SerializeToString()
+    assert with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, body)) == Acknowledgement(1, reason)
+    assert count(llm_store, "otel_traces", tenant) == 2
+    assert count(llm_store, "dead_letters", tenant) == 1
+
+
+def test_bad_log_records_and_metric_points_are_told_apart_from_good_ones(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    bad_log = logs("x", trace_id=b"short").SerializeToString()
+    bad_point = gauge("g", 1.0, time_unix_nano=1).SerializeToString()
+
+    async def use(pipeline: Pipeline) -> list[Acknowledgement]:
+        return [
+            await pipeline.submit(Signal.LOGS, tenant, bad_log),
+            await pipeline.submit(Signal.METRICS, tenant, bad_point),
+        ]
+
+    assert with_pipeline(use) == [
+        Acknowledgement(1, "trace_id is neither empty nor 16 bytes"),
+        Acknowledgement(1, "time_unix_nano is before 2010-01-01"),
+    ]
+    assert count(llm_store, "dead_letters", tenant) == 2
+
+
+def test_a_span_that_ends_before_it_starts_took_no_time(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    backwards = span()
+    backwards.end_time_unix_nano = backwards.start_time_unix_nano - SECOND
+    with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, traces(backwards).SerializeToString()))
+    rows = llm_store.rows("SELECT Duration FROM otel_traces WHERE Tenant = {t:String}", params={"t": tenant})
+    assert rows == [{"Duration": 0}]
+
+
+def test_a_malformed_request_is_named_and_the_rest_of_its_batch_is_stored(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    good = [traces(span()).SerializeToString() for _ in range(6)]
+    poison = with_a_cut_span()
+
+    async def use(pipeline: Pipeline) -> list[Acknowledgement | BaseException]:
+        bodies = [*good[:3], poison, *good[3:]]
+        return await asyncio.gather(
+            *(pipeline.submit(Signal.TRACES, tenant, body) for body in bodies), return_exceptions=True
+        )
+
+    outcomes = with_pipeline(use)
+    assert outcomes[:3] + outcomes[4:] == [Acknowledgement()] * 6
+    assert isinstance(outcomes[3], InvalidRequest)
+    assert "resource_spans[0].scope_spans[0].spans[1]: byte" in str(outcomes[3])
+    assert count(llm_store, "otel_traces", tenant) == 6
+
+
+@pytest.mark.parametrize("signal", list(Signal))
+def test_a_request_for_another_signal_is_told_where_it_belongs(
+    with_pipeline: WithPipeline, tenant: str, signal: Signal
+) -> None:
+    bodies = {Signal.TRACES: traces(span()), Signal.LOGS: logs("x"), Signal.METRICS: gauge("g", 1.0)}
+    for other, request in bodies.items():
+        if other != signal:
+            with pytest.raises(InvalidRequest, match=f"This is a {other} request"):
+                with_pipeline(lambda p, r=request: p.submit(signal, tenant, r.SerializeToString()))
+
+
+def test_ten_thousand_attributes_on_a_span_are_stored(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    wide = span({f"key.{number}": number for number in range(10_000)})
+    assert with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, traces(wide).SerializeToString())) == Acknowledgement()
+    rows = llm_store.rows("SELECT length(SpanAttributes) AS n FROM otel_traces WHERE Tenant = {t:String}", params={"t": tenant})
+    assert rows == [{"n": 10_000}]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(position=st.integers(0, 250), value=st.integers(0, 255))
+def test_a_request_with_a_changed_byte_is_stored_or_refused_and_harms_nobody(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, position: int, value: int
+) -> None:
+    body = bytearray(traces(span({"a": "b", "n": 1})).SerializeToString())
+    body[position % len(body)] = value
+
+    async def use(pipeline: Pipeline) -> Acknowledgement:
+        changed = asyncio.ensure_future(pipeline.submit(Signal.TRACES, "changed", bytes(body)))
+        neighbour = await pipeline.submit(Signal.TRACES, "neighbour", traces(span()).SerializeToString())
+        await asyncio.wait([changed])
+        error = changed.exception()
+        assert error is None or isinstance(error, InvalidRequest)
+        return neighbour
+
+    assert with_pipeline(use) == Acknowledgement()
+
+
+def test_above_the_pending_limit_the_sender_is_told_to_come_back(with_pipeline: WithPipeline, tenant: str) -> None:
+    body = traces(span({"filler": "x" * 1000})).SerializeToString()
+    small = PipelineSettings(flush_seconds=0.2, max_pending_bytes=1500)
+
+    async def use(pipeline: Pipeline) -> Overloaded:
+        first = asyncio.ensure_future(pipeline.submit(Signal.TRACES, tenant, body))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match=r"collector\.max_pending_bytes") as raised:
+            await pipeline.submit(Signal.TRACES, tenant, body)
+        assert await first == Acknowledgement()
+        assert await pipeline.submit(Signal.TRACES, tenant, body) == Acknowledgement()
+        return raised.value
+
+    assert with_pipeline(use, small).retry_after > 0
+
+
+def test_a_sender_that_goes_away_leaves_nothing_pending(
+    with_pipeline: WithPipeline, registry: CollectorRegistry, tenant: str
+) -> None:
+    async def use(pipeline: Pipeline) -> None:
+        gone = asyncio.ensure_future(pipeline.submit(Signal.TRACES, tenant, traces(span()).SerializeToString()))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await pipeline.flush()
+
+    with_pipeline(use)
+    assert registry.get_sample_value("llmhub_collector_pending_bytes") == 0
+
+
+def test_closing_stores_what_was_taken_and_refuses_what_comes_after(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    async def use(pipeline: Pipeline) -> None:
+        waiting = asyncio.ensure_future(pipeline.submit(Signal.TRACES, tenant, traces(span()).SerializeToString()))
+        await asyncio.sleep(0)
+        await pipeline.close()
+        assert await waiting == Acknowledgement()
+        with pytest.raises(Unavailable):
+            await pipeline.submit(Signal.TRACES, tenant, traces(span()).SerializeToString())
+
+    with_pipeline(use, PipelineSettings(flush_seconds=60))
+    assert count(llm_store, "otel_traces", tenant) == 1
+
+
+class FaultyStore:
+    """A store that refuses inserts with `error`, and holds them until `gate` is open."""
+
+    database = "llm"
+
+    def __init__(self, error: StoreError | Exception) -> None:
+        self.error = error
+        self.inserts: list[int] = []
+        self.gate = threading.Event()
+
+    def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
+        self.gate.wait(10)
+        self.inserts.append(len(data))
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [StoreError("gone"), StoreError.clickhouse(241, "MEMORY_LIMIT_EXCEEDED", "x"), OSError("x")])
+def test_a_store_that_fails_makes_senders_retry(with_pipeline: WithPipeline, tenant: str, error: Exception) -> None:
+    faulty = FaultyStore(error)
+    faulty.gate.set()
+    with pytest.raises(Unavailable, match="send again"):
+        with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, traces(span()).SerializeToString()), FAST, faulty)
+    assert len(faulty.inserts) == 1
+
+
+def test_while_the_store_is_busy_requests_gather_into_one_batch(with_pipeline: WithPipeline, tenant: str) -> None:
+    faulty = FaultyStore(StoreError("gone"))
+
+    async def use(pipeline: Pipeline) -> None:
+        body = traces(span()).SerializeToString()
+        first = asyncio.ensure_future(pipeline.submit(Signal.TRACES, tenant, body))
+        await asyncio.sleep(0.1)
+        later = [asyncio.ensure_future(pipeline.submit(Signal.TRACES, tenant, body)) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        faulty.gate.set()
+        outcomes = await asyncio.gather(first, *later, return_exceptions=True)
+        assert all(isinstance(outcome, HubError) for outcome in outcomes)
+
+    with_pipeline(use, PipelineSettings(flush_seconds=0.02, concurrent_inserts=1), faulty)
+    assert len(faulty.inserts) == 2
+
+
+def test_requests_are_counted_by_outcome(with_pipeline: WithPipeline, registry: CollectorRegistry, tenant: str) -> None:
+    async def use(pipeline: Pipeline) -> None:
+        await pipeline.submit(Signal.TRACES, tenant, traces(span()).SerializeToString())
+        await pipeline.submit(Signal.TRACES, tenant, traces(span(trace_id=b"x")).SerializeToString())
+        with pytest.raises(InvalidRequest):
+            await pipeline.submit(Signal.TRACES, tenant, b"\xff")
+        pipeline.refused(Signal.TRACES, "too_large")
+
+    with_pipeline(use)
+
+    def value(outcome: str) -> float | None:
+        labels = {"signal": "traces", "outcome": outcome}
+        return registry.get_sample_value("llmhub_collector_requests_total", labels)
+
+    assert [value("stored"), value("partial"), value("invalid")] == [1, 1, 1]
+    assert registry.get_sample_value("llmhub_collector_refused_total", {"signal": "traces", "reason": "too_large"}) == 1
+    assert registry.get_sample_value("llmhub_collector_rejected_records_total", {"signal": "traces"}) == 1

@@ -1,0 +1,27 @@
+"""What every test may share. The embedded engine serves one directory a process, so there is one store a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from storage import reference, schema
+from storage.embedded import EmbeddedStore
+from storage.store import Limits
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    """An embedded store without a schema of its own accord. Tests name their own tables and drop them."""
+    opened = EmbeddedStore(tmp_path_factory.mktemp("store") / "chdb", Limits(query_seconds=20.0, writers=2))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def llm_store(store: EmbeddedStore) -> EmbeddedStore:
+    """The session's store with schema and reference data. Tests tell their rows apart by tenant."""
+    schema.apply(store)
+    reference.load(store)
+    return store
