@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import FrameType
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -26,6 +27,9 @@ from storage.endpoint import clickhouse_app
 from storage.store import Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_CANCEL_QUERIES = "KILL QUERY WHERE query_kind = 'Select' AND elapsed > 1 ASYNC"
 
 
 @dataclass(frozen=True)
@@ -97,15 +101,23 @@ class Hub:
         """Close the doors to senders, flush what they sent, close the rest. Safe to call after a failed start."""
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.pipeline.close())
+        cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
         for stop in reversed(self._started):
             await stop(grace)
         self._started.clear()
+        cancelling.cancel()
         await flushing
 
     async def _open(self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver) -> str:
         address = await server.start()
         self._started.append(server.stop)
         return address
+
+    async def _cancel_queries(self, patience: float) -> None:
+        """The embedded engine cannot close while a query runs, so those of more than a second are ended by force."""
+        while isinstance(self.store, EmbeddedStore):
+            await asyncio.sleep(patience)
+            await asyncio.to_thread(self.store.execute, _CANCEL_QUERIES)
 
     async def _check_storage(self) -> str:
         try:
@@ -130,12 +142,18 @@ async def run(config: Config, store: Store, while_running: Callable[[Hub, Addres
 
 async def _until_signal(work: asyncio.Future[None]) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, work.cancel)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # Once is enough: a second signal must not cut short the flush, the closing store or the interpreter's end.
+        for each in _STOP_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(work.cancel)
+
+    # Not the loop's own handlers, which go with it.
+    for each in _STOP_SIGNALS:
+        signal.signal(each, stop)
     try:
         await work
     except asyncio.CancelledError:
         log.info("stopping")
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)

@@ -2,54 +2,58 @@
 the landing tables, and the SQL that turns an AnyValue into text.
 
 Field numbers follow opentelemetry-proto 1.x. AnyValue is recursive and ClickHouse types are not,
-so each place that carries attributes states how deep arrays and kvlists are decoded; what lies
-deeper stays as base64 of its protobuf bytes and is never dropped.
+so each place that carries attributes states how deep arrays and kvlists are decoded; where something
+lies deeper, the stored text says so in its place.
 """
 
 from __future__ import annotations
 
-SPAN_DEPTH = 3
-LOG_DEPTH = 5
+# How many arrays and kvlists may lie within each other. A GenAI message list with the arguments of a
+# tool call needs five: array, kvlist, array, kvlist, kvlist.
+NESTED_DEPTH = 5
 FLAT_DEPTH = 1
-MAX_DEPTH = LOG_DEPTH
 
-# The oneof of an AnyValue, in ClickHouse: `t` is the number of the field that is set (0: none).
-# One-letter names, because every SQL function over these nested types carries the type's text.
-NONE, STRING, BOOL, INT, DOUBLE, ARRAY, KVLIST, BYTES = range(8)
+# The oneof of an AnyValue, in ClickHouse: `t` says which field is set. One-letter names, because
+# every SQL function over these nested types carries the type's text.
 KIND = "t Enum8('none' = 0, 's' = 1, 'b' = 2, 'i' = 3, 'd' = 4, 'a' = 5, 'k' = 6, 'y' = 7)"
 SCALARS = "s Nullable(String), b Nullable(Bool), i Nullable(Int64), d Nullable(Float64), y Nullable(String)"
+DEEPER = "(nested too deep)"
+BYTES = "(bytes)"
 
 
-def any_value_proto(depth: int = MAX_DEPTH) -> str:
-    """The messages AnyValue0 (a leaf) to AnyValue<depth>, each nesting the one before."""
+def any_value_proto() -> str:
+    """The messages Value0 (a leaf) to Value<NESTED_DEPTH>, each nesting the one before, and Element<n>, which is
+    Value<n> inside an array: an array within an array holds leaves only, or the types would double at every level."""
     scalars = "string s = 1; bool b = 2; int64 i = 3; double d = 4; bytes y = 7;"
-    messages = [f"message AnyValue0 {{ oneof t {{ {scalars} bytes a = 5; bytes k = 6; }} }}"]
-    for level in range(1, depth + 1):
-        messages.append(
-            f"message Array{level} {{ repeated AnyValue{level - 1} v = 1; }}\n"
-            f"message Pair{level} {{ string key = 1; AnyValue{level - 1} value = 2; }}\n"
-            f"message Kvlist{level} {{ repeated Pair{level} v = 1; }}\n"
-            f"message AnyValue{level} {{ oneof t {{ {scalars} Array{level} a = 5; Kvlist{level} k = 6; }} }}\n"
-            f"message KeyValue{level} {{ string key = 1; AnyValue{level} value = 2; }}"
-        )
+    leaf = f"oneof t {{ {scalars} bytes a = 5; bytes k = 6; }}"
+    messages = [f"message Value0 {{ {leaf} }}", f"message Element0 {{ {leaf} }}", "message Leaves { repeated Value0 v = 1; }"]
+    for level in range(1, NESTED_DEPTH + 1):
+        messages += [
+            f"message Array{level} {{ repeated Element{level - 1} v = 1; }}",
+            f"message Pair{level} {{ string key = 1; Value{level - 1} value = 2; }}",
+            f"message Kvlist{level} {{ repeated Pair{level} v = 1; }}",
+            f"message Value{level} {{ oneof t {{ {scalars} Array{level} a = 5; Kvlist{level} k = 6; }} }}",
+            f"message Element{level} {{ oneof t {{ {scalars} Leaves a = 5; Kvlist{level} k = 6; }} }}",
+            f"message KeyValue{level} {{ string key = 1; Value{level} value = 2; }}",
+        ]
     return "\n".join(messages)
 
 
-def any_value_type(depth: int) -> str:
-    """The ClickHouse type of AnyValue<depth>. A, K and P are no fields of the message: always 0,
+def any_value_type(depth: int, *, in_array: bool = False) -> str:
+    """The ClickHouse type of Value<depth>, or of Element<depth>. A, K and P are no fields of the message: always 0,
     they mark in the JSON of a value where an array, a kvlist and a pair end (see any_value_json)."""
     if depth == 0:
         return f"Tuple({KIND}, {SCALARS}, a Nullable(String), k Nullable(String))"
-    inner = any_value_type(depth - 1)
-    pair = f"Tuple(key String, value {inner}, P UInt8)"
-    return f"Tuple({KIND}, {SCALARS}, a Tuple(v Array({inner}), A UInt8), k Tuple(v Array({pair}), K UInt8))"
+    element = any_value_type(0) if in_array else any_value_type(depth - 1, in_array=True)
+    pair = f"Tuple(key String, value {any_value_type(depth - 1)}, P UInt8)"
+    return f"Tuple({KIND}, {SCALARS}, a Tuple(v Array({element}), A UInt8), k Tuple(v Array({pair}), K UInt8))"
 
 
 def attributes_type(depth: int) -> str:
     return f"Array(Tuple(key String, value {any_value_type(depth)}))"
 
 
-_JSON_STRING = r'"(?:[^"\\\\]|\\\\.)*"'
+_STRING = r'"(?:[^"\\]|\\.)*"'
 _NO_ARRAY = ',"a":{"v":[],"A":0}'
 _NO_KVLIST = ',"k":{"v":[],"K":0}'
 # From ClickHouse's own JSON of an AnyValue to the JSON of what it holds, e.g.
@@ -63,8 +67,11 @@ _JSON_STEPS = (
     ("replaceAll", _NO_ARRAY, ""),
     ("replaceAll", _NO_KVLIST, ""),
     ("replaceAll", '{"t":"none"}', "null"),
-    ("replaceRegexpAll", r'\{"t":"[sbid]","[sbid]":(' + _JSON_STRING + r'|[^{}"]*)\}', r"\1"),
-    ("replaceRegexpAll", r'\{"key":(' + _JSON_STRING + r'),"value":', r"\1:"),
+    ("replaceRegexpAll", r'\{"t":"[sbid]","[sbid]":(' + _STRING + r'|[^{}"]*)\}', r"\1"),
+    # Bytes have no JSON; neither has what the schema left encoded because it lies too deep.
+    ("replaceRegexpAll", r'\{"t":"y","y":' + _STRING + r"\}", f'"{BYTES}"'),
+    ("replaceRegexpAll", r'\{"t":"[ak]","[ak]":' + _STRING + r"\}", f'"{DEEPER}"'),
+    ("replaceRegexpAll", r'\{"key":(' + _STRING + r'),"value":', r"\1:"),
     ("replaceAll", ',"P":0}', ""),
     ("replaceAll", '{"t":"a","a":{"v":[', "["),
     ("replaceAll", '],"A":0}}', "]"),
@@ -114,7 +121,7 @@ def _quote(text: str) -> str:
 
 def proto() -> str:
     """The inline schema of all landing tables; the message of a table is `<Signal>Envelope`."""
-    flat, span, log = (f"KeyValue{depth}" for depth in (FLAT_DEPTH, SPAN_DEPTH, LOG_DEPTH))
+    flat, nested = f"KeyValue{FLAT_DEPTH}", f"KeyValue{NESTED_DEPTH}"
     envelope = "string tenant = 1; fixed64 received_at = 2; fixed64 request_id = 3;"
     return f"""syntax = "proto3";
 {any_value_proto()}
@@ -126,7 +133,7 @@ message Link {{ bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; r
 message Status {{ string message = 2; int32 code = 3; }}
 message Span {{
   bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; bytes parent_span_id = 4; string name = 5; int32 kind = 6;
-  fixed64 start_time_unix_nano = 7; fixed64 end_time_unix_nano = 8; repeated {span} attributes = 9;
+  fixed64 start_time_unix_nano = 7; fixed64 end_time_unix_nano = 8; repeated {nested} attributes = 9;
   repeated Event events = 11; repeated Link links = 13; Status status = 15;
 }}
 message ScopeSpans {{ Scope scope = 1; repeated Span spans = 2; }}
@@ -135,8 +142,8 @@ message TracesRequest {{ repeated ResourceSpans resource_spans = 1; }}
 message TracesEnvelope {{ {envelope} TracesRequest request = 4; }}
 
 message LogRecord {{
-  fixed64 time_unix_nano = 1; int32 severity_number = 2; string severity_text = 3; AnyValue{LOG_DEPTH} body = 5;
-  repeated {log} attributes = 6; fixed32 flags = 8; bytes trace_id = 9; bytes span_id = 10;
+  fixed64 time_unix_nano = 1; int32 severity_number = 2; string severity_text = 3; Value{NESTED_DEPTH} body = 5;
+  repeated {nested} attributes = 6; fixed32 flags = 8; bytes trace_id = 9; bytes span_id = 10;
   fixed64 observed_time_unix_nano = 11; string event_name = 12;
 }}
 message ScopeLogs {{ Scope scope = 1; repeated LogRecord log_records = 2; string schema_url = 3; }}
@@ -206,7 +213,7 @@ def _scope() -> str:
 def _traces() -> str:
     span = (
         "trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32, "
-        f"start_time_unix_nano UInt64, end_time_unix_nano UInt64, attributes {attributes_type(SPAN_DEPTH)}, "
+        f"start_time_unix_nano UInt64, end_time_unix_nano UInt64, attributes {attributes_type(NESTED_DEPTH)}, "
         f"events Array(Tuple(time_unix_nano UInt64, name String, attributes {attributes_type(FLAT_DEPTH)})), "
         f"links Array(Tuple(trace_id String, span_id String, trace_state String, attributes {attributes_type(FLAT_DEPTH)})), "
         "status Tuple(message String, code Int32)"
@@ -216,8 +223,8 @@ def _traces() -> str:
 
 def _logs() -> str:
     record = (
-        f"time_unix_nano UInt64, severity_number Int32, severity_text String, body {any_value_type(LOG_DEPTH)}, "
-        f"attributes {attributes_type(LOG_DEPTH)}, flags UInt32, trace_id String, span_id String, "
+        f"time_unix_nano UInt64, severity_number Int32, severity_text String, body {any_value_type(NESTED_DEPTH)}, "
+        f"attributes {attributes_type(NESTED_DEPTH)}, flags UInt32, trace_id String, span_id String, "
         "observed_time_unix_nano UInt64, event_name String"
     )
     return (

@@ -173,7 +173,7 @@ WITH
             lower(model) AS model_key,
             -- Region prefix, vendor prefix, date and variant suffixes are not part of a model's name.
             replaceRegexpOne(
-                replaceRegexpOne(lower(model), '^(?:(?:us|eu|apac|global)\\.)?(?:.*/)?', ''),
+                replaceRegexpOne(lower(model), '^(?:(?:us|eu|apac|global)\\.)?(?:(?:anthropic|amazon|meta|mistral|cohere|deepseek)\\.)?(?:.*/)?', ''),
                 '(?:-\\d{4}-\\d{2}-\\d{2}|[-@]\\d{8})?(?:-v\\d+(?::\\d+)?)?(?::free|:beta|:latest|-latest)?$', '') AS short_key
         FROM measured
     ),

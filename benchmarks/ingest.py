@@ -1,0 +1,568 @@
+"""What does a stored span cost, and how many a second fit: the hub, the naive way and rotel on one engine.
+
+    python benchmarks/ingest.py                      # every workload, every way, 10 s each
+    python benchmarks/ingest.py --workload large --seconds 30 --skip-rotel --json result.json
+
+benchmarks/README.md says what is measured and how. Needs Linux (/proc) and the dependency group `bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import multiprocessing
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from itertools import islice
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from benchmarks.load import WORKLOADS, Requests, Sent, Workload
+
+ROOT = Path(__file__).resolve().parent.parent
+USER = {"X-ClickHouse-User": "bench", "X-ClickHouse-Key": "bench"}
+LISTENERS = ("RECEIVERS__OTLP_GRPC", "RECEIVERS__OTLP_HTTP", "STORAGE__CLICKHOUSE_HTTP", "API")
+START_SECONDS = 60.0
+COMMIT_SECONDS = 60.0
+MERGE_SECONDS = 60.0
+POLL_SECONDS = 0.1
+# Spans in one insert of the naive way: about what 16 MB of OTLP, the hub's largest batch, hold.
+NAIVE_BATCH_SPANS = 16_384
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+Query = Callable[[str], list[dict[str, Any]]]
+
+
+class BenchmarkError(Exception):
+    """A measurement could not be made; str() says why."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How long one measurement lasts: `seconds`, or until `spans` are sent if that is not 0."""
+
+    seconds: float
+    spans: int
+
+    def task(self) -> dict[str, float]:
+        return {"spans": self.spans} if self.spans else {"seconds": self.seconds}
+
+    def warm_up(self) -> Limit:
+        return Limit(max(2.0, self.seconds / 4), 0)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One way on one workload. Times are seconds, latencies milliseconds, CPU microseconds a stored span.
+
+    `cpu` names each process that the way consists of; the load generator is not among them.
+    """
+
+    workload: str
+    way: str
+    sent: Sent
+    committed: int
+    calls: int
+    commit_seconds: float
+    cpu: dict[str, float]
+    peak_rss: dict[str, int]
+    disk: dict[str, float]
+    merge_seconds: float
+
+    @property
+    def cpu_total(self) -> float:
+        return sum(self.cpu.values())
+
+    @property
+    def problem(self) -> str:
+        """What makes the figures worthless, '' if nothing does."""
+        if self.sent.failures:
+            return f"exports failed: {self.sent.failures}"
+        if self.committed != self.sent.spans:
+            return f"{self.sent.spans} spans were acknowledged and {self.committed} are in otel_traces"
+        if self.calls != self.committed:
+            return f"{self.committed} spans are model calls and {self.calls} are in llm_calls"
+        return ""
+
+
+class Watched:
+    """CPU and memory of a process, out of /proc."""
+
+    def __init__(self, name: str, pid: int) -> None:
+        self.name = name
+        self._proc = Path(f"/proc/{pid}")
+
+    def cpu_seconds(self) -> float:
+        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+    def peak_rss(self) -> int:
+        lines = (self._proc / "status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A running hub: where it takes OTLP, and how to ask its store."""
+
+    otlp_grpc: str
+    clickhouse_http: str
+    process: Watched
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        url = f"{self.clickhouse_http}/?{urlencode({'default_format': 'JSONEachRow'})}"
+        with urlopen(Request(url, sql.encode(), USER), timeout=60) as response:
+            return [json.loads(line) for line in response.read().splitlines()]
+
+
+@contextmanager
+def running_hub(directory: Path) -> Iterator[Hub]:
+    """`llmhub up` with a store of its own and ports that the system picks."""
+    settings = {f"{name}__LISTEN": "127.0.0.1:0" for name in LISTENERS} | {
+        "STORAGE__DSN": f"chdb://{directory / 'store'}",
+        "STORAGE__CLICKHOUSE_HTTP__USERS": "[{name: bench, password: bench, readonly: false}]",
+    }
+    environment = os.environ | {f"LLMHUB_{name}": value for name, value in settings.items()}
+    with (
+        (directory / "hub.log").open("w+") as log,
+        _process([sys.executable, "-m", "llmhub", "up"], env=environment, stdout=subprocess.PIPE, stderr=log) as hub,
+    ):
+        found = _addresses(hub)
+        if len(found) < 2:
+            raise BenchmarkError(f"the hub did not start: {(directory / 'hub.log').read_text()[-2000:]}")
+        yield Hub(found["OTLP gRPC"], found["ClickHouse HTTP"], Watched("hub", hub.pid))
+
+
+def _addresses(hub: subprocess.Popen[str]) -> dict[str, str]:
+    """What `llmhub up` prints, up to its last line."""
+    found: dict[str, str] = {}
+    assert hub.stdout
+    for line in hub.stdout:
+        name, address = line[:16].strip(), line[16:].split()[0]
+        found[name] = address
+        if name == "Store":
+            break
+    return found
+
+
+@contextmanager
+def running_rotel(hub: Hub, directory: Path) -> Iterator[tuple[str, Watched]]:
+    """rotel as `pip install rotel` brings it, with its defaults, writing otel_traces of `hub`."""
+    address, http = _free_address(), _free_address()
+    options = {
+        "exporter": "clickhouse",
+        "otlp-grpc-endpoint": address,
+        "otlp-http-endpoint": http,
+        "clickhouse-exporter-endpoint": hub.clickhouse_http,
+        "clickhouse-exporter-database": "llm",
+        "clickhouse-exporter-user": USER["X-ClickHouse-User"],
+        "clickhouse-exporter-password": USER["X-ClickHouse-Key"],
+    }
+    command = [str(rotel_agent()), "start", *(part for key, value in options.items() for part in (f"--{key}", value))]
+    log_file = directory / "rotel.log"
+    with log_file.open("w") as log, _process(command, stdout=log, stderr=log) as rotel:
+        if not _listens(address, rotel):
+            raise BenchmarkError(f"rotel did not start: {log_file.read_text()[-2000:]}")
+        yield address, Watched("rotel", rotel.pid)
+
+
+def rotel_agent() -> Path:
+    """The agent's binary inside the installed package. Raises BenchmarkError without it."""
+    spec = importlib.util.find_spec("rotel")
+    if spec is None or not spec.origin:
+        raise BenchmarkError("rotel is not installed: pip install --group bench, or --skip-rotel")
+    return Path(spec.origin).with_name("rotel-agent")
+
+
+def _free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def _listens(address: str, process: subprocess.Popen[str]) -> bool:
+    host, _, port = address.partition(":")
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            socket.create_connection((host, int(port)), 1).close()
+            return True
+        except OSError:
+            time.sleep(POLL_SECONDS)
+    return False
+
+
+@contextmanager
+def _process(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command, cwd=ROOT, text=True, **options)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                stream.close()
+
+
+class Generator:
+    """A load generator process on one target."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def send(self, limit: Limit) -> Sent:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(limit.task()) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise BenchmarkError(f"the load generator ended with code {self._process.wait()}")
+        return Sent(**json.loads(answer))
+
+
+@contextmanager
+def generator(target: str, workload: Workload) -> Iterator[Generator]:
+    command = [sys.executable, "-m", "benchmarks.load", "--target", target, "--workload", workload.name]
+    command += ["--outstanding", str(workload.outstanding)]
+    with _process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield Generator(process)
+
+
+def measure_hub(workload: Workload, limit: Limit) -> Result:
+    with _directory() as directory, running_hub(directory) as hub, generator(hub.otlp_grpc, workload) as load:
+        return _measure("hub", workload, limit, load, hub, [hub.process])
+
+
+def measure_rotel(workload: Workload, limit: Limit) -> Result:
+    with (
+        _directory() as directory,
+        running_hub(directory) as hub,
+        running_rotel(hub, directory) as (address, rotel),
+        generator(address, workload) as load,
+    ):
+        return _measure("rotel", workload, limit, load, hub, [rotel, replace_name(hub.process, "engine")])
+
+
+def replace_name(process: Watched, name: str) -> Watched:
+    process.name = name
+    return process
+
+
+def _measure(
+    way: str, workload: Workload, limit: Limit, load: Generator, hub: Hub, processes: Sequence[Watched]
+) -> Result:
+    """Warm up, let everything come to rest, send, wait until all of it is stored and merged, and look at the meters."""
+    warm = load.send(limit.warm_up())
+    _wait_for(hub.rows, warm.spans)
+    _rest(hub.rows)
+    stored, calls = _stored(hub.rows)
+    used = [process.cpu_seconds() for process in processes]
+    started = time.perf_counter()
+    sent = load.send(limit)
+    _wait_for(hub.rows, stored + sent.spans)
+    commit_seconds = time.perf_counter() - started
+    merge_seconds = _rest(hub.rows)
+    spent = [process.cpu_seconds() - before for process, before in zip(processes, used, strict=True)]
+    now, calls_now = _stored(hub.rows)
+    return Result(
+        workload=workload.name,
+        way=way,
+        sent=sent,
+        committed=now - stored,
+        calls=calls_now - calls,
+        commit_seconds=commit_seconds,
+        cpu={p.name: seconds * 1e6 / max(1, now - stored) for p, seconds in zip(processes, spent, strict=True)},
+        peak_rss={process.name: process.peak_rss() for process in processes},
+        disk=_disk(hub.rows),
+        merge_seconds=merge_seconds,
+    )
+
+
+def _stored(query: Query) -> tuple[int, int]:
+    row = query("SELECT (SELECT count() FROM llm.otel_traces) AS spans, (SELECT count() FROM llm.llm_calls) AS calls")[0]
+    return int(row["spans"]), int(row["calls"])
+
+
+def _wait_for(query: Query, spans: int) -> None:
+    """Until that many are stored; gives up silently, for the count that is taken afterwards tells."""
+    end = time.monotonic() + COMMIT_SECONDS
+    while _stored(query)[0] < spans and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
+
+
+def _rest(query: Query) -> float:
+    """Wait until nothing has merged for a second; returns how long that took, without this second."""
+    started = quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < 1 and time.monotonic() - started < MERGE_SECONDS:
+        time.sleep(POLL_SECONDS)
+        if query("SELECT count() AS merges FROM system.merges")[0]["merges"] not in (0, "0"):
+            quiet_since = time.monotonic()
+    return quiet_since - started
+
+
+def _disk(query: Query) -> dict[str, float]:
+    """Bytes a span: in otel_traces alone, and in all tables that a span is written to."""
+    rows = query(
+        "SELECT table, sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND database = 'llm' "
+        "AND (table LIKE 'otel_%' OR table IN ('llm_calls', 'llm_calls_1m', 'llm_events')) GROUP BY table"
+    )
+    spans = max(1, _stored(query)[0])
+    bytes_of = {row["table"]: int(row["bytes"]) / spans for row in rows}
+    return {"otel_traces": bytes_of.get("otel_traces", 0.0), "all tables": sum(bytes_of.values())}
+
+
+def measure_naive(workload: Workload, limit: Limit) -> Result:
+    """In a process of its own, for the engine takes a process's only place, and CPU is read by process."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_naive, args=(theirs, workload, limit))
+    process.start()
+    theirs.close()
+    try:
+        result: Result = ours.recv()
+    except EOFError:
+        raise BenchmarkError("the naive way failed; its traceback is above") from None
+    finally:
+        process.join()
+    return result
+
+
+def _naive(answer: Connection, workload: Workload, limit: Limit) -> None:
+    from llmhub.config import Config
+    from llmhub.hub import prepare_store
+    from storage.embedded import EmbeddedStore
+
+    with _directory() as directory:
+        store = prepare_store(Config().with_dsn(f"chdb://{directory / 'store'}"))
+        assert isinstance(store, EmbeddedStore)
+        try:
+            # Everything is decoded and stored; only receiving it over gRPC is spared.
+            answer.send(_measure_naive(workload, limit, store.insert, store.rows))
+        finally:
+            store.close()
+
+
+def _measure_naive(workload: Workload, limit: Limit, insert: Callable[..., None], query: Query) -> Result:
+    supply, process = iter(Requests(workload)), Watched("naive", os.getpid())
+    requests = max(1, NAIVE_BATCH_SPANS // workload.spans)
+
+    def store(batch: Sequence[bytes]) -> float:
+        """Returns the CPU seconds; making up the requests is not counted."""
+        used = process.cpu_seconds()
+        insert("otel_traces", _json_rows(batch), fmt="JSONEachRow")
+        return process.cpu_seconds() - used
+
+    store(list(islice(supply, requests)))
+    _rest(query)
+    stored, calls = _stored(query)
+    sent, cpu = Sent(), 0.0
+    while sent.seconds < limit.seconds and not 0 < limit.spans <= sent.spans:
+        batch = list(islice(supply, requests))
+        started = time.perf_counter()
+        cpu += store(batch)
+        sent.seconds += time.perf_counter() - started
+        sent.requests += requests
+        sent.spans += requests * workload.spans
+        sent.bytes += sum(map(len, batch))
+    used = process.cpu_seconds()
+    merge_seconds = _rest(query)
+    cpu += process.cpu_seconds() - used
+    now, calls_now = _stored(query)
+    return Result(
+        workload=workload.name,
+        way="naive",
+        sent=sent,
+        committed=now - stored,
+        calls=calls_now - calls,
+        commit_seconds=sent.seconds,
+        cpu={"naive": cpu * 1e6 / (now - stored)},
+        peak_rss={"naive": process.peak_rss()},
+        disk=_disk(query),
+        merge_seconds=merge_seconds,
+    )
+
+
+def _json_rows(batch: Sequence[bytes]) -> bytes:
+    """Rows of otel_traces, as one writes them who decodes OTLP with the generated classes."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    lines = []
+    for body in batch:
+        for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
+            resource = _map(resource_spans.resource.attributes)
+            for scope_spans in resource_spans.scope_spans:
+                scope = scope_spans.scope
+                lines += [json.dumps(_row(span, resource, scope)) for span in scope_spans.spans]
+    return "\n".join(lines).encode()
+
+
+def _row(span: Any, resource: dict[str, str], scope: Any) -> dict[str, Any]:
+    return {
+        "Timestamp": _timestamp(span.start_time_unix_nano),
+        "TraceId": span.trace_id.hex(),
+        "SpanId": span.span_id.hex(),
+        "ParentSpanId": span.parent_span_id.hex(),
+        "TraceState": span.trace_state,
+        "SpanName": span.name,
+        "SpanKind": ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")[span.kind],
+        "ServiceName": resource.get("service.name", ""),
+        "ResourceAttributes": resource,
+        "ScopeName": scope.name,
+        "ScopeVersion": scope.version,
+        "SpanAttributes": _map(span.attributes),
+        "Duration": span.end_time_unix_nano - span.start_time_unix_nano,
+        "StatusCode": ("Unset", "Ok", "Error")[span.status.code],
+        "StatusMessage": span.status.message,
+        "Events.Timestamp": [_timestamp(event.time_unix_nano) for event in span.events],
+        "Events.Name": [event.name for event in span.events],
+        "Events.Attributes": [_map(event.attributes) for event in span.events],
+        "Links.TraceId": [link.trace_id.hex() for link in span.links],
+        "Links.SpanId": [link.span_id.hex() for link in span.links],
+        "Links.TraceState": [link.trace_state for link in span.links],
+        "Links.Attributes": [_map(link.attributes) for link in span.links],
+    }
+
+
+def _timestamp(nanoseconds: int) -> str:
+    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
+
+
+def _map(attributes: Any) -> dict[str, str]:
+    return {attribute.key: _text(attribute.value) for attribute in attributes}
+
+
+def _text(value: Any) -> str:
+    kind = value.WhichOneof("value")
+    if kind == "string_value":
+        return str(value.string_value)
+    if kind == "bool_value":
+        return "true" if value.bool_value else "false"
+    if kind == "array_value":
+        return json.dumps([_text(item) for item in value.array_value.values])
+    return str(getattr(value, kind)) if kind else ""
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="llmhub-bench-") as name:
+        yield Path(name)
+
+
+WAYS = {"hub": measure_hub, "rotel": measure_rotel, "naive": measure_naive}
+
+
+def environment() -> dict[str, str]:
+    """What the figures depend on beside the code."""
+    names = ("chdb", "chdb-core", "grpcio", "protobuf")
+    model = next((li.partition(": ")[2] for li in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in li), "")
+    return {
+        "cores": str(len(os.sched_getaffinity(0))),
+        "processor": model,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+    }
+
+
+def rotel_version() -> str:
+    told = subprocess.run([rotel_agent(), "--version"], capture_output=True, text=True, check=True)
+    return f"{version('rotel')} (says {told.stdout.strip()})"
+
+
+def heading(facts: dict[str, str], limit: Limit) -> str:
+    length = f"{limit.spans} spans" if limit.spans else f"{limit.seconds:g} s"
+    return ", ".join(f"{name} {value}" for name, value in facts.items()) + f"\n{length} a measurement"
+
+
+def lines(result: Result) -> Iterator[str]:
+    sent = result.sent
+    cpu = " + ".join(f"{name} {value:.1f}" for name, value in result.cpu.items())
+    yield f"  {result.way}" + (f"   NOT VALID: {result.problem}" if result.problem else "")
+    yield f"    acknowledged {sent.spans / sent.seconds:>10,.0f} spans/s   ({sent.spans:,} spans, {sent.bytes / 1e6:,.0f} MB)"
+    yield f"    committed    {result.committed / result.commit_seconds:>10,.0f} spans/s   ({result.committed:,} counted)"
+    yield f"    CPU          {result.cpu_total:>10.1f} us/span   ({cpu})"
+    if result.way != "naive":
+        yield f"    ack latency  {sent.latency_p50:>10,.0f} ms p50    {sent.latency_p99:,.0f} ms p99"
+        yield f"    generator    {sent.cpu_seconds * 1e6 / max(1, sent.spans):>10.1f} us/span   (not in the CPU above)"
+    memory = " + ".join(f"{name} {value / 1e6:,.0f}" for name, value in result.peak_rss.items())
+    yield f"    peak RSS     {sum(result.peak_rss.values()) / 1e6:>10,.0f} MB        ({memory})"
+    yield f"    on disk      {result.disk['all tables']:>10.0f} bytes/span (otel_traces {result.disk['otel_traces']:.0f})"
+
+
+def ratios(results: Sequence[Result]) -> str:
+    """CPU of the other ways in multiples of the hub's; '' when there is nothing to compare."""
+    hub = next((result for result in results if result.way == "hub"), None)
+    others = [result for result in results if result.way != "hub"]
+    if hub is None or not others:
+        return ""
+    told = ", ".join(f"{result.way} {result.cpu_total / hub.cpu_total:.2f}" for result in others)
+    return f"  CPU a stored span in multiples of the hub's: {told}"
+
+
+def run(workload: Workload, limit: Limit, ways: Sequence[str]) -> list[Result]:
+    size = f", {workload.prompt_bytes} byte prompts" if workload.prompt_bytes else ""
+    print(f"\n{workload.name}: {workload.spans} spans a request{size}, {workload.outstanding} requests under way")
+    results = []
+    for way in ways:
+        results.append(WAYS[way](workload, limit))
+        print("\n".join(lines(results[-1])), flush=True)
+    print(ratios(results), flush=True)
+    return results
+
+
+def write_json(path: Path, facts: dict[str, str], results: Sequence[Result]) -> None:
+    told = [asdict(result) | {"cpu_total": result.cpu_total, "problem": result.problem} for result in results]
+    path.write_text(json.dumps({"environment": facts, "results": told}, indent=1) + "\n")
+
+
+def main() -> int:
+    arguments = _arguments()
+    limit = Limit(arguments.seconds, arguments.spans)
+    ways = [way for way in WAYS if not getattr(arguments, f"skip_{way}")]
+    facts = environment() | ({"rotel": rotel_version()} if "rotel" in ways else {})
+    print(heading(facts, limit))
+    results: list[Result] = []
+    for name in arguments.workload or WORKLOADS:
+        workload = WORKLOADS[name]
+        workload = replace(workload, outstanding=arguments.outstanding or workload.outstanding)
+        results += run(workload, limit, ways)
+    if arguments.json:
+        write_json(arguments.json, facts, results)
+    return 1 if any(result.problem for result in results) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--workload", action="append", choices=list(WORKLOADS), help="may be repeated; default: all")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of one measurement")
+    parser.add_argument("--spans", type=int, default=0, help="send that many instead of --seconds")
+    parser.add_argument("--outstanding", type=int, default=0, help="requests under way; default: as the workload says")
+    for way in WAYS:
+        parser.add_argument(f"--skip-{way}", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (BenchmarkError, URLError) as error:
+        sys.exit(f"benchmark: {error}")

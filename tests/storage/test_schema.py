@@ -1,0 +1,62 @@
+"""The schema is applied once, in order, and never changed behind its back."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from storage import reference, schema
+from storage.embedded import EmbeddedStore
+from storage.schema import Migration, SchemaError
+
+
+def test_applying_twice_leaves_nothing_to_do(llm_store: EmbeddedStore) -> None:
+    assert schema.apply(llm_store) == []
+    assert schema.pending(llm_store) == []
+
+
+def test_reference_data_is_loaded_only_when_it_changes(llm_store: EmbeddedStore) -> None:
+    assert reference.load(llm_store) == []
+
+
+def test_every_migration_is_recorded_with_its_checksum(llm_store: EmbeddedStore) -> None:
+    rows = llm_store.rows("SELECT number, name, checksum FROM schema_migrations ORDER BY number")
+    known = schema.migrations(llm_store.database)
+    assert rows == [{"number": m.number, "name": m.name, "checksum": m.checksum} for m in known]
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    numbers = [migration.number for migration in schema.migrations("llm")]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_no_placeholder_is_left_in_a_statement() -> None:
+    for migration in schema.migrations("llm"):
+        for statement in migration.statements:
+            assert "${" not in statement
+
+
+def test_a_migration_that_changed_after_it_was_applied_is_an_error(
+    llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = schema.migrations(llm_store.database)
+    edited = [dataclasses.replace(known[0], checksum="other"), *known[1:]]
+    monkeypatch.setattr(schema, "migrations", lambda database: edited)
+    with pytest.raises(SchemaError, match=f"{known[0].name} was applied to this store in another form"):
+        schema.pending(llm_store)
+
+
+def test_a_store_of_a_newer_program_is_refused(llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = schema.migrations(llm_store.database)
+    monkeypatch.setattr(schema, "migrations", lambda database: known[:-1])
+    with pytest.raises(SchemaError, match="install the newer program"):
+        schema.pending(llm_store)
+
+
+def test_a_pending_migration_is_planned_but_not_applied(llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = schema.migrations(llm_store.database)
+    extra = Migration(len(known) + 1, "9999_extra", ("CREATE TABLE planned_only (x UInt8) ENGINE = Null",), "sum")
+    monkeypatch.setattr(schema, "migrations", lambda database: [*known, extra])
+    assert schema.pending(llm_store) == [extra]
+    assert llm_store.rows("SELECT count() AS n FROM system.tables WHERE name = 'planned_only'") == [{"n": 0}]
