@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
@@ -27,21 +28,20 @@ from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from benchmarks.load import WORKLOADS, Requests, Sent, Workload
+from collector.pipeline import PipelineSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 USER = {"X-ClickHouse-User": "bench", "X-ClickHouse-Key": "bench"}
 LISTENERS = ("RECEIVERS__OTLP_GRPC", "RECEIVERS__OTLP_HTTP", "STORAGE__CLICKHOUSE_HTTP", "API")
 START_SECONDS = 60.0
-COMMIT_SECONDS = 60.0
+STANDSTILL_SECONDS = 30.0
 MERGE_SECONDS = 60.0
 POLL_SECONDS = 0.1
-# Spans in one insert of the naive way: about what 16 MB of OTLP, the hub's largest batch, hold.
-NAIVE_BATCH_SPANS = 16_384
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 Query = Callable[[str], list[dict[str, Any]]]
@@ -99,19 +99,19 @@ class Result:
         return ""
 
 
+@dataclass(frozen=True)
 class Watched:
     """CPU and memory of a process, out of /proc."""
 
-    def __init__(self, name: str, pid: int) -> None:
-        self.name = name
-        self._proc = Path(f"/proc/{pid}")
+    name: str
+    pid: int
 
     def cpu_seconds(self) -> float:
-        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
     def peak_rss(self) -> int:
-        lines = (self._proc / "status").read_text().splitlines()
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
@@ -125,8 +125,11 @@ class Hub:
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         url = f"{self.clickhouse_http}/?{urlencode({'default_format': 'JSONEachRow'})}"
-        with urlopen(Request(url, sql.encode(), USER), timeout=60) as response:
-            return [json.loads(line) for line in response.read().splitlines()]
+        try:
+            with urlopen(Request(url, sql.encode(), USER), timeout=60) as response:
+                return [json.loads(line) for line in response.read().splitlines()]
+        except HTTPError as error:
+            raise BenchmarkError(f"the store refused {sql!r}: {error.read().decode()}") from None
 
 
 @contextmanager
@@ -160,11 +163,12 @@ def _addresses(hub: subprocess.Popen[str]) -> dict[str, str]:
 
 
 @contextmanager
-def running_rotel(hub: Hub, directory: Path) -> Iterator[tuple[str, Watched]]:
-    """rotel as `pip install rotel` brings it, with its defaults, writing otel_traces of `hub`."""
+def running_rotel(hub: Hub, directory: Path, workload: Workload) -> Iterator[tuple[str, Watched]]:
+    """rotel as `pip install rotel` brings it, writing otel_traces of `hub`; its defaults but for the batch size."""
     address, http = _free_address(), _free_address()
     options = {
         "exporter": "clickhouse",
+        "batch-max-size": str(batch_requests(workload) * workload.spans),
         "otlp-grpc-endpoint": address,
         "otlp-http-endpoint": http,
         "clickhouse-exporter-endpoint": hub.clickhouse_http,
@@ -178,6 +182,11 @@ def running_rotel(hub: Hub, directory: Path) -> Iterator[tuple[str, Watched]]:
         if not _listens(address, rotel):
             raise BenchmarkError(f"rotel did not start: {log_file.read_text()[-2000:]}")
         yield address, Watched("rotel", rotel.pid)
+
+
+def batch_requests(workload: Workload) -> int:
+    """Requests in one insert of the other ways: as many as the hub's largest batch has room for."""
+    return max(1, PipelineSettings().max_batch_bytes // len(next(iter(Requests(workload)))))
 
 
 def rotel_agent() -> Path:
@@ -229,7 +238,8 @@ class Generator:
         self._process = process
 
     def send(self, limit: Limit) -> Sent:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.write(json.dumps(limit.task()) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -255,15 +265,10 @@ def measure_rotel(workload: Workload, limit: Limit) -> Result:
     with (
         _directory() as directory,
         running_hub(directory) as hub,
-        running_rotel(hub, directory) as (address, rotel),
+        running_rotel(hub, directory, workload) as (address, rotel),
         generator(address, workload) as load,
     ):
-        return _measure("rotel", workload, limit, load, hub, [rotel, replace_name(hub.process, "engine")])
-
-
-def replace_name(process: Watched, name: str) -> Watched:
-    process.name = name
-    return process
+        return _measure("rotel", workload, limit, load, hub, [rotel, replace(hub.process, name="engine")])
 
 
 def _measure(
@@ -297,14 +302,16 @@ def _measure(
 
 
 def _stored(query: Query) -> tuple[int, int]:
-    row = query("SELECT (SELECT count() FROM llm.otel_traces) AS spans, (SELECT count() FROM llm.llm_calls) AS calls")[0]
-    return int(row["spans"]), int(row["calls"])
+    spans, calls = (query(f"SELECT count() AS rows FROM llm.{table}")[0] for table in ("otel_traces", "llm_calls"))
+    return int(spans["rows"]), int(calls["rows"])
 
 
 def _wait_for(query: Query, spans: int) -> None:
-    """Until that many are stored; gives up silently, for the count that is taken afterwards tells."""
-    end = time.monotonic() + COMMIT_SECONDS
-    while _stored(query)[0] < spans and time.monotonic() < end:
+    """Until that many are stored, or none are added any more: the count that is taken afterwards tells."""
+    last, changed = -1, time.monotonic()
+    while (now := _stored(query)[0]) < spans and time.monotonic() - changed < STANDSTILL_SECONDS:
+        if now != last:
+            last, changed = now, time.monotonic()
         time.sleep(POLL_SECONDS)
 
 
@@ -362,7 +369,7 @@ def _naive(answer: Connection, workload: Workload, limit: Limit) -> None:
 
 def _measure_naive(workload: Workload, limit: Limit, insert: Callable[..., None], query: Query) -> Result:
     supply, process = iter(Requests(workload)), Watched("naive", os.getpid())
-    requests = max(1, NAIVE_BATCH_SPANS // workload.spans)
+    requests = batch_requests(workload)
 
     def store(batch: Sequence[bytes]) -> float:
         """Returns the CPU seconds; making up the requests is not counted."""
@@ -472,10 +479,10 @@ WAYS = {"hub": measure_hub, "rotel": measure_rotel, "naive": measure_naive}
 def environment() -> dict[str, str]:
     """What the figures depend on beside the code."""
     names = ("chdb", "chdb-core", "grpcio", "protobuf")
-    model = next((li.partition(": ")[2] for li in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in li), "")
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
         "cores": str(len(os.sched_getaffinity(0))),
-        "processor": model,
+        "processor": processor[1] if processor else platform.machine(),
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: version(name) for name in names},
@@ -493,18 +500,29 @@ def heading(facts: dict[str, str], limit: Limit) -> str:
 
 
 def lines(result: Result) -> Iterator[str]:
-    sent = result.sent
-    cpu = " + ".join(f"{name} {value:.1f}" for name, value in result.cpu.items())
+    sent, disk, committed = result.sent, result.disk, result.committed
+    size = f"{sent.spans:,} spans, {sent.bytes / 1e6:,.0f} MB"
     yield f"  {result.way}" + (f"   NOT VALID: {result.problem}" if result.problem else "")
-    yield f"    acknowledged {sent.spans / sent.seconds:>10,.0f} spans/s   ({sent.spans:,} spans, {sent.bytes / 1e6:,.0f} MB)"
-    yield f"    committed    {result.committed / result.commit_seconds:>10,.0f} spans/s   ({result.committed:,} counted)"
-    yield f"    CPU          {result.cpu_total:>10.1f} us/span   ({cpu})"
+    yield _line("acknowledged", f"{sent.spans / sent.seconds:,.0f}", "spans/s", size)
+    yield _line(
+        "committed", f"{result.committed / result.commit_seconds:,.0f}", "spans/s", f"{result.committed:,} counted"
+    )
+    yield _line("CPU", f"{result.cpu_total:.1f}", "us/span", _sum({k: f"{v:.1f}" for k, v in result.cpu.items()}))
     if result.way != "naive":
-        yield f"    ack latency  {sent.latency_p50:>10,.0f} ms p50    {sent.latency_p99:,.0f} ms p99"
-        yield f"    generator    {sent.cpu_seconds * 1e6 / max(1, sent.spans):>10.1f} us/span   (not in the CPU above)"
-    memory = " + ".join(f"{name} {value / 1e6:,.0f}" for name, value in result.peak_rss.items())
-    yield f"    peak RSS     {sum(result.peak_rss.values()) / 1e6:>10,.0f} MB        ({memory})"
-    yield f"    on disk      {result.disk['all tables']:>10.0f} bytes/span (otel_traces {result.disk['otel_traces']:.0f})"
+        yield _line("ack latency", f"{sent.latency_p50:,.0f}", "ms p50", f"{sent.latency_p99:,.0f} ms p99")
+        cpu = sent.cpu_seconds * 1e6 / max(1, sent.spans)
+        yield _line("generator", f"{cpu:.1f}", "us/span", "not in the CPU above")
+    memory = {name: f"{value / 1e6:,.0f}" for name, value in result.peak_rss.items()}
+    yield _line("peak RSS", f"{sum(result.peak_rss.values()) / 1e6:,.0f}", "MB", _sum(memory))
+    yield _line("on disk", f"{disk['all tables']:.0f}", "bytes/span", f"otel_traces {disk['otel_traces']:.0f}")
+
+
+def _line(name: str, figure: str, unit: str, note: str) -> str:
+    return f"    {name:<13}{figure:>10} {unit:<11}({note})"
+
+
+def _sum(parts: dict[str, str]) -> str:
+    return " + ".join(f"{name} {part}" for name, part in parts.items())
 
 
 def ratios(results: Sequence[Result]) -> str:

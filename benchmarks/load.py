@@ -47,13 +47,13 @@ _MODELS = [
     ("anthropic", "claude-sonnet-4-5", "claude-sonnet-4-5-20250929"),
     ("gcp.gemini", "gemini-2.5-flash", "gemini-2.5-flash"),
 ]
-_WORDS = (
-    "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which "
-    "one you were all her she there would their we him been has when who will no more if out so up said what its about "
-    "than into them can only other time new some could these two may first then do any like my now over such our man "
-    "invoice customer refund account error timeout region deploy latency schema contract policy summary ticket order "
-    "please explain compare translate extract review classify rewrite describe following document table paragraph"
-).split()
+_WORDS = """
+    the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which
+    one you were all her she there would their we him been has when who will no more if out so up said what its about
+    than into them can only other time new some could these two may first then do any like my now over such our man
+    invoice customer refund account error timeout region deploy latency schema contract policy summary ticket order
+    please explain compare translate extract review classify rewrite describe following document table paragraph
+""".split()  # noqa: SIM905
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Sender:
     """Keeps `outstanding` requests under way."""
 
     def __init__(self, channel: grpc.aio.Channel, workload: Workload, outstanding: int) -> None:
-        self._export = channel.unary_unary(METHOD)
+        self._export: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
         self._bodies = iter(Requests(workload))
         self._spans = workload.spans
         self._outstanding = outstanding

@@ -17,6 +17,8 @@ from collector.writer import Acknowledgement, Outcome, Writer
 
 __all__ = ["Acknowledgement", "Pipeline", "PipelineSettings", "Signal"]
 
+# A single slow insert, a merge say, must not make later senders wait for many seconds.
+_MAX_PACE_SECONDS = 0.5
 Waiting = tuple[Envelope, asyncio.Future[Outcome]]
 
 
@@ -25,8 +27,9 @@ class PipelineSettings:
     """When a batch is written, and how much may wait."""
 
     flush_seconds: float = 0.25
-    """Seconds a request waits for company before its batch is inserted."""
-    max_batch_bytes: int = 16 << 20
+    """Seconds a request waits for company before its batch is inserted, or longer: twice the time of the last
+    insert, so that a slow store is not kept busy with small batches."""
+    max_batch_bytes: int = 32 << 20
     """A batch of this size is inserted at once."""
     max_pending_bytes: int = 256 << 20
     """Bytes received and not yet committed; above it senders are told to retry."""
@@ -129,7 +132,8 @@ class Pipeline:
         if queue.size >= self._settings.max_batch_bytes:
             self._start_insert(envelope.signal)
         elif queue.timer is None:
-            queue.timer = loop.call_later(self._settings.flush_seconds, self._start_insert, envelope.signal)
+            delay = max(self._settings.flush_seconds, 2 * queue.insert_seconds)
+            queue.timer = loop.call_later(delay, self._start_insert, envelope.signal)
         return await future
 
     def _start_insert(self, signal: Signal) -> None:
@@ -153,7 +157,9 @@ class Pipeline:
 
     async def _insert(self, batch: list[Waiting]) -> None:
         envelopes = [envelope for envelope, _ in batch]
+        started = time.perf_counter()
         outcomes = await asyncio.get_running_loop().run_in_executor(self._threads, self._writer.write, envelopes)
+        self._queues[envelopes[0].signal].insert_seconds = min(time.perf_counter() - started, _MAX_PACE_SECONDS)
         for envelope, future in batch:
             self._account(-len(envelope.data))
             if not future.done():  # the sender may have gone
@@ -174,6 +180,7 @@ class _Queue:
     waiting: deque[Waiting] = field(default_factory=deque)
     size: int = 0
     due: bool = False
+    insert_seconds: float = 0.0
     timer: asyncio.TimerHandle | None = None
 
     def add(self, envelope: Envelope, future: asyncio.Future[Outcome]) -> None:

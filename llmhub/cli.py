@@ -25,6 +25,7 @@ from llmhub.hub import Addresses, Hub, prepare_store, run
 from llmhub.ingest import Summary
 from llmhub.ingest import ingest as ingest_files
 from llmhub.query import open_reader
+from llmhub.traffic.errors import TrafficError
 from receivers.listener import split_address
 from storage import schema
 from storage.schema import SchemaError
@@ -41,7 +42,7 @@ app.add_typer(config_app, name="config")
 out = Console()
 err = Console(stderr=True)
 GLOBAL_OPTIONS = ("--config", "--store")
-FAILURES = (StoreError, SchemaError, HubError, OSError)
+FAILURES = (StoreError, SchemaError, HubError, TrafficError, OSError)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration file.", envvar="LLMHUB_CONFIG")]
 StoreOption = Annotated[str | None, typer.Option("--store", metavar="DSN", help="Where the data is; overrides storage.dsn.")]
@@ -223,11 +224,10 @@ def config_show() -> None:
 def _load(context: typer.Context) -> Config:
     path, dsn = context.find_root().obj
     try:
-        settings = configuration.load(path)
+        return configuration.load(path, dsn=dsn)
     except ConfigError as error:
-        err.print(str(error), markup=False, highlight=False)
+        err.print(f"llmhub: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
-    return settings.with_dsn(dsn) if dsn else settings
 
 
 def _run(settings: Config, serve: object) -> None:
@@ -244,13 +244,13 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        err.print(f"llmhub: {error}", markup=False, highlight=False)
+        err.print(f"llmhub: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
 def _report(summary: Summary) -> None:
     for problem in summary.problems:
-        err.print(problem, markup=False, highlight=False)
+        err.print(problem, markup=False, highlight=False, soft_wrap=True)
     out.print(f"{summary.stored} of {summary.requests} requests stored, {summary.rejected_records} records rejected")
     if summary.problems:
         raise typer.Exit(1)

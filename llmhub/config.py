@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, cast, get_args, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from collector.pipeline import PipelineSettings
+from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
 from storage.endpoint import EndpointSettings
-from storage.store import Limits
+from storage.server import ServerAddress
+from storage.store import Limits, StoreError, embedded_path, open_store
 
 ENVIRONMENT_PREFIX = "LLMHUB_"
+FILE_VARIABLE = "LLMHUB_CONFIG"
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -85,11 +89,12 @@ class Config:
         return replace(self, storage=replace(self.storage, dsn=dsn))
 
 
-def load(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
-    """The configuration from `path` (None: defaults) and `environment` (None: os.environ). Raises ConfigError."""
+def load(path: Path | None = None, environment: Mapping[str, str] | None = None, dsn: str | None = None) -> Config:
+    """The configuration from `path` (None: defaults) and `environment` (None: os.environ), on the store `dsn` when
+    given. Raises ConfigError."""
     tree = _read(path) if path else {}
     for name, value in sorted((os.environ if environment is None else environment).items()):
-        if name.startswith(ENVIRONMENT_PREFIX):
+        if name.startswith(ENVIRONMENT_PREFIX) and name != FILE_VARIABLE:
             _override(tree, name, value)
     _check_keys(tree, Config, "")
     _make_absolute(tree, (path.parent if path else Path()).absolute())
@@ -97,7 +102,10 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None)
         config = TypeAdapter(Config).validate_python(tree)
     except ValidationError as error:
         raise ConfigError("\n".join(map(_describe, error.errors()))) from None
-    _check_listeners(config)
+    config = config.with_dsn(dsn) if dsn else config
+    for key, value in _values(config):
+        _check_value(key, value)
+    _check_exposure(config)
     return config
 
 
@@ -112,11 +120,48 @@ def keys(kind: type = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{item.name}", default
 
 
+def _values(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for item in fields(node):
+        value = getattr(node, item.name)
+        if is_dataclass(value):
+            yield from _values(value, f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}", value
+
+
+def _check_value(key: str, value: Any) -> None:
+    """What the types do not say. All whole numbers are sizes and counts, all others seconds."""
+    if type(value) is int and value < 1:
+        raise ConfigError(f"{key} must be at least 1, not {value}")
+    if type(value) is float and not 0 <= value < math.inf:
+        raise ConfigError(f"{key} must be a number from 0 on, not {value:g}")
+    try:
+        if key.endswith(".listen"):
+            split_address(value, key)
+        elif key == "storage.dsn":
+            _check_dsn(value)
+    except ListenError as error:
+        raise ConfigError(str(error)) from None
+    except StoreError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def _check_dsn(dsn: str) -> None:
+    if dsn.startswith("chdb:"):
+        embedded_path(dsn)
+    elif dsn.startswith(("clickhouse:", "clickhouses:")):
+        ServerAddress.parse(dsn)
+    else:
+        open_store(dsn)  # which knows the text for a scheme that is none
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"cannot read the configuration {path}: it is not UTF-8") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(tree, dict | None):
@@ -132,8 +177,17 @@ def _override(tree: dict[str, Any], variable: str, value: str) -> None:
         if not isinstance(child, dict):
             raise ConfigError(f"{variable}: {section} is no section of the configuration")
         node = child
-    # Lists and mappings, such as users, are written as YAML.
-    node[key] = yaml.safe_load(value) if value[:1] in "[{" and value else value
+    node[key] = _parse_value(variable, value)
+
+
+def _parse_value(variable: str, value: str) -> Any:
+    """Lists and mappings, such as users, are written as YAML."""
+    if not value.startswith(("[", "{")):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:  # whose text repeats the value, passwords included
+        raise ConfigError(f"{variable} is not valid YAML; quote what has special characters") from None
 
 
 def _check_keys(tree: Mapping[str, Any], kind: type, prefix: str) -> None:
@@ -148,6 +202,10 @@ def _check_keys(tree: Mapping[str, Any], kind: type, prefix: str) -> None:
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{prefix}{key} is a section and needs keys of its own, not {value!r}")
             _check_keys(value, hints[key], f"{prefix}{key}.")
+        elif is_dataclass(kind_of_item := next(iter(get_args(hints[key])), None)) and isinstance(value, list):
+            for number, item in enumerate(value):
+                if isinstance(item, Mapping):
+                    _check_keys(item, cast(type, kind_of_item), f"{prefix}{key}.{number}.")
 
 
 def _make_absolute(tree: dict[str, Any], base: Path) -> None:
@@ -165,7 +223,7 @@ def _describe(error: Any) -> str:
     return f"{path}: {error['msg']} (got a {type(error['input']).__name__})"
 
 
-def _check_listeners(config: Config) -> None:
+def _check_exposure(config: Config) -> None:
     http = config.storage.clickhouse_http
     if config.storage.dsn.startswith("chdb:") and not http.users and not _is_loopback(http.listen):
         raise ConfigError(

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from llmhub.config import Config
 from llmhub.hub import Addresses, Hub
+from llmhub.traffic.errors import PlayerError
 from llmhub.traffic.generate import generate
 from llmhub.traffic.player import Player, Totals
 from llmhub.traffic.replay import replay
@@ -112,14 +113,20 @@ def answers(store: Store) -> Table:
 
 
 def replay_trace(endpoint: str, path: Path, end: datetime | None) -> str:
-    """Send the requests of a trace file to the hub at `endpoint`; returns what became of them."""
+    """Send the requests of a trace file to the hub at `endpoint`; returns what became of them.
+
+    Raises TraceFileError, and PlayerError when not all were taken.
+    """
     started = time.monotonic()
     with Player(endpoint, in_flight=_IN_FLIGHT) as player:
         totals = player.backfill(replay(path, end=end))
-    return (
+    report = (
         f"{totals.calls} calls of {path.name} stored as {totals.spans} spans in {time.monotonic() - started:.1f} s, "
         f"{totals.rejected} rejected, {totals.failed} exports failed"
     )
+    if totals.failed:
+        raise PlayerError(f"{report}, the last one because of {totals.error}; is {endpoint} the OTLP gRPC port of a hub?")
+    return report
 
 
 @contextmanager

@@ -8,6 +8,8 @@ lies deeper, the stored text says so in its place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 # How many arrays and kvlists may lie within each other. A GenAI message list with the arguments of a
 # tool call needs five: array, kvlist, array, kvlist, kvlist.
 NESTED_DEPTH = 5
@@ -97,22 +99,46 @@ def any_value_json(value: str) -> str:
     return sql
 
 
-def any_value_text(value: str) -> str:
+LEAVES = ("t", "s", "b", "i", "d", "y")
+
+
+def any_value_text(leaf: Callable[[str], str], value: str) -> str:
     """SQL for an AnyValue as the OpenTelemetry ClickHouse exporter stores it: a string as it is,
-    bytes as base64, arrays and kvlists as JSON, numbers and booleans as their literal, none as ''."""
+    bytes as base64, arrays and kvlists as JSON, numbers and booleans as their literal, none as ''.
+
+    `leaf` names the expression of each of LEAVES and `value` the whole: an expression over a leaf is
+    cheap to analyse, one over the nested type is not.
+    """
+    number, boolean, double, text, blob = (f"assumeNotNull({leaf(name)})" for name in "ibdsy")
+    kind = leaf("t")
     return (
-        f"multiIf({value}.t = 's', assumeNotNull({value}.s), {value}.t = 'i', toString(assumeNotNull({value}.i)), "
-        f"{value}.t = 'd', toString(assumeNotNull({value}.d)), {value}.t = 'b', toString(assumeNotNull({value}.b)), "
-        f"{value}.t = 'y', base64Encode(assumeNotNull({value}.y)), {value}.t = 'none', '', {any_value_json(value)})"
+        f"multiIf({kind} = 's', {text}, {kind} = 'i', toString({number}), {kind} = 'd', toString({double}), "
+        f"{kind} = 'b', toString({boolean}), {kind} = 'y', base64Encode({blob}), {kind} = 'none', '', "
+        f"{any_value_json(value)})"
     )
 
 
 def attributes_map(attributes: str) -> str:
-    """SQL for the Map(LowCardinality(String), String) of an attribute list."""
-    return (
-        f"CAST(({attributes}.key, arrayMap(a -> {any_value_text('a')}, {attributes}.value)), "
-        "'Map(LowCardinality(String), String)')"
-    )
+    """SQL for the Map(LowCardinality(String), String) of an attribute list that is not nested deep."""
+    text = any_value_text(lambda name: f"v.{name}", "v")
+    return f"CAST(({attributes}.key, arrayMap(v -> {text}, {attributes}.value)), 'Map(LowCardinality(String), String)')"
+
+
+def attribute_leaves(path: str) -> str:
+    """SQL that picks apart the attribute list at `path` into the columns ATTRIBUTE_LEAVES."""
+    parts = [f"{path}.key AS attribute_key", f"{path}.value AS attribute_value"]
+    return ", ".join(parts + [f"{path}.value.{name} AS attribute_{name}" for name in LEAVES])
+
+
+ATTRIBUTE_LEAVES = ", ".join(["attribute_key", "attribute_value", *(f"attribute_{name}" for name in LEAVES)])
+
+
+def leaves_map() -> str:
+    """SQL for the Map(LowCardinality(String), String) of the columns ATTRIBUTE_LEAVES."""
+    text = any_value_text(lambda name: f"_{name}", "_value")
+    names = ["value", *LEAVES]
+    inside, outside = (", ".join(f"{prefix}_{name}" for name in names) for prefix in ("", "attribute"))
+    return f"CAST((attribute_key, arrayMap(({inside}) -> {text}, {outside})), 'Map(LowCardinality(String), String)')"
 
 
 def _quote(text: str) -> str:

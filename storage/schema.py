@@ -23,12 +23,13 @@ MAX_FUTURE_HOURS = 24
 MAX_FUTURE_NANOSECONDS = MAX_FUTURE_HOURS * 3600 * 10**9
 
 SPAN_LEAVES = (
-    "trace_id, span_id, trace_state, parent_span_id, name, kind, start_ns, end_ns, attributes, event_ns, event_name, "
+    "trace_id, span_id, trace_state, parent_span_id, name, kind, start_ns, end_ns, event_ns, event_name, "
     "event_attributes, link_trace_id, link_span_id, link_trace_state, link_attributes, status_message, status_code"
 )
 LOG_LEAVES = (
-    "time_ns, observed_ns, severity_number, severity_text, body, attributes, flags, trace_id, span_id, event_name"
+    "time_ns, observed_ns, severity_number, severity_text, body, body_t, body_s, body_b, body_i, body_d, body_y, flags, trace_id, span_id, event_name"
 )
+_LOG_BODY = "request.resource_logs.scope_logs.log_records.body"
 # Attributes that hold what people and models said, under whatever flattened key.
 CONTENT_KEYS = (
     r"^(?:llm\\.(?:input_messages|output_messages|prompts|choices|tools|request\\.functions|prompt_template)"
@@ -116,13 +117,17 @@ def _fragments() -> dict[str, str]:
     """The SQL that is generated or shared, by the name of its placeholder."""
     return {
         **{f"landing_columns_{signal}": otlp.landing_columns(signal) for signal in otlp.SIGNALS},
-        **{name: otlp.attributes_map(name) for name in ("resource_attributes", "scope_attributes", "attributes")},
+        **{name: otlp.attributes_map(name) for name in ("resource_attributes", "scope_attributes")},
+        "attributes": otlp.leaves_map(),
+        "span_attribute_leaves": otlp.attribute_leaves("request.resource_spans.scope_spans.spans.attributes"),
+        "log_attribute_leaves": otlp.attribute_leaves("request.resource_logs.scope_logs.log_records.attributes"),
         "event_attributes": otlp.attributes_map("e"),
         "point_attributes": otlp.attributes_map("point.attributes"),
-        "body": otlp.any_value_text("body"),
+        "body": otlp.any_value_text(lambda name: f"body_{name}", "body"),
+        "body_leaves": ", ".join(f"{_LOG_BODY}.{name} AS body_{name}" for name in otlp.LEAVES),
         "metric_fields": otlp.metric_fields(),
-        "span_leaves": SPAN_LEAVES,
-        "log_leaves": LOG_LEAVES,
+        "span_leaves": f"{SPAN_LEAVES}, {otlp.ATTRIBUTE_LEAVES}",
+        "log_leaves": f"{LOG_LEAVES}, {otlp.ATTRIBUTE_LEAVES}",
         "content_keys": CONTENT_KEYS,
         "time_in_range": _in_time("t"),
         "point_in_time": _in_time("p.time_unix_nano"),

@@ -115,7 +115,7 @@ WITH
             request.resource_spans.scope_spans.spans.kind AS kind,
             request.resource_spans.scope_spans.spans.start_time_unix_nano AS start_ns,
             request.resource_spans.scope_spans.spans.end_time_unix_nano AS end_ns,
-            request.resource_spans.scope_spans.spans.attributes AS attributes,
+            ${span_attribute_leaves},
             request.resource_spans.scope_spans.spans.events.time_unix_nano AS event_ns,
             request.resource_spans.scope_spans.spans.events.name AS event_name,
             request.resource_spans.scope_spans.spans.events.attributes AS event_attributes,

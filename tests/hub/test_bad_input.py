@@ -193,7 +193,7 @@ def test_ten_thousand_random_requests_each_get_a_definite_answer_and_harm_nobody
     pid = hub.metric("process_start_time_seconds")
     with Neighbour(hub, service) as neighbour:
         answers = send_all(hub, exports, seed)
-    print(f"{CASES} cases in {time.monotonic() - started:.1f} s, {neighbour.sent} by a neighbour: {dict(answers)}")
+    print(f"{CASES} cases in {time.monotonic() - started:.1f} s, {neighbour.sent} by a neighbour: {dict(answers)} {neighbour.refused}")
 
     assert sum(answers.values()) == CASES
     assert set(answers) <= {OK, INVALID, 200, 400}, f"seed {seed}"
@@ -202,6 +202,7 @@ def test_ten_thousand_random_requests_each_get_a_definite_answer_and_harm_nobody
     assert hub.api("/readyz").status == 200
     assert hub.metric("llmhub_collector_pending_bytes") == 0
     assert neighbour.sent > 10
+    assert not neighbour.refused
     assert hub.count("otel_traces", service) == neighbour.sent
     assert "Traceback" not in hub.log
     resident = hub.metric("process_resident_memory_bytes")
@@ -233,10 +234,11 @@ def send_all(hub: Hub, exports: Exports, seed: int) -> Counter[object]:
 
 
 class Neighbour:
-    """Somebody else who sends good spans all the while; `sent` are acknowledged."""
+    """Somebody else who sends good spans all the while; `sent` are acknowledged, `refused` are not."""
 
     def __init__(self, hub: Hub, service: str) -> None:
         self.sent = 0
+        self.refused: Counter[grpc.StatusCode] = Counter()
         self._hub = hub
         self._service = service
         self._stopped = threading.Event()
@@ -254,5 +256,8 @@ class Neighbour:
         with self._hub.channel() as channel:
             exports = Exports(channel)
             while not self._stopped.is_set():
-                exports.send(Signal.TRACES, traces(call(), service=self._service).SerializeToString())
-                self.sent += 1
+                code, _ = exports.code(Signal.TRACES, traces(call(), service=self._service).SerializeToString())
+                if code is OK:
+                    self.sent += 1
+                else:
+                    self.refused[code] += 1

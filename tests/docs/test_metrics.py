@@ -1,0 +1,48 @@
+"""docs/metrics.md is what the collector declares."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from collector.metrics import CollectorMetrics
+from collector.pipeline import _OUTCOMES
+from receivers.intake import Refusal
+from tests.docs.documents import code, document, rows
+
+TEXT = document("docs/metrics.md")
+METRICS = [row for row in rows(TEXT) if row[0].startswith("`llmhub_")]
+
+
+def declared() -> dict[str, tuple[str, list[str]]]:
+    """Type and labels of each metric by its name on /metrics."""
+    instruments = vars(CollectorMetrics(CollectorRegistry())).values()
+    found = {}
+    for instrument in instruments:
+        assert isinstance(instrument, MetricWrapperBase)
+        (family,) = instrument.describe()
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        found[name] = (family.type, list(instrument._labelnames))
+    return found
+
+
+def test_every_metric_is_documented_with_type_and_labels() -> None:
+    documented = {
+        code(row[0]): (row[1], [label.strip("` ") for label in row[2].split(",") if label]) for row in METRICS
+    }
+    assert documented == declared()
+    assert len(METRICS) == len(documented)
+
+
+def test_every_metric_has_a_unit_and_a_meaning() -> None:
+    assert all(row[3] and row[4] for row in METRICS)
+
+
+def test_every_reason_of_a_refusal_is_explained() -> None:
+    first_cells = {row[0].strip("`") for row in rows(TEXT)}
+    assert {str(reason) for reason in Refusal} <= first_cells
+
+
+def test_every_outcome_of_a_request_is_explained() -> None:
+    outcomes = {"stored", "partial", "failed", *_OUTCOMES.values()}
+    assert outcomes <= {row[0].strip("`") for row in rows(TEXT)}

@@ -1,0 +1,66 @@
+"""docs/tables.md is the schema, column by column, and every SQL example runs on it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from storage import schema
+from storage.embedded import EmbeddedStore
+from tests.docs.documents import DOCUMENTS, blocks, code, command_lines, document, rows, section
+
+TEXT = document("docs/tables.md")
+TABLES = ("llm_calls", "llm_calls_1m", "llm_events", "dead_letters", "otel_traces", "otel_logs")
+METRIC_KINDS = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
+QUERIES = [
+    pytest.param(query, id=f"{path.name}: {' '.join(query.split())[:60]}")
+    for path in DOCUMENTS
+    for text in [path.read_text(encoding="utf-8")]
+    for query in [
+        *blocks(text, "sql"),
+        *(
+            arguments[arguments.index("query") + 1]
+            for arguments in command_lines(text, "llmhub")
+            if "query" in arguments
+        ),
+    ]
+]
+
+
+def columns(store: EmbeddedStore, table: str) -> list[tuple[str, str]]:
+    sql = (
+        "SELECT name, type FROM system.columns "
+        "WHERE database = {db:String} AND table = {table:String} ORDER BY position"
+    )
+    return [(row["name"], row["type"]) for row in store.rows(sql, params={"db": store.database, "table": table})]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_is_documented_with_its_type(llm_store: EmbeddedStore, table: str) -> None:
+    documented = rows(section(TEXT, table))
+    assert [(code(name), code(kind)) for name, kind, _ in documented] == columns(llm_store, table)
+    assert all(meaning for _, _, meaning in documented)
+
+
+@pytest.mark.parametrize("kind", METRIC_KINDS)
+def test_every_column_of_a_metric_table_is_documented(llm_store: EmbeddedStore, kind: str) -> None:
+    documented = {
+        (code(name), code(type_))
+        for name, type_, tables, meaning in rows(section(TEXT, "otel_metrics"))
+        if meaning and (tables == "all" or kind in tables.split(", "))
+    }
+    assert documented == set(columns(llm_store, f"otel_metrics_{kind}"))
+
+
+def test_every_table_and_dictionary_is_mentioned() -> None:
+    statements = "\n".join(statement for m in schema.migrations("llm") for statement in m.statements)
+    created = re.findall(r"^CREATE (?:TABLE|DICTIONARY) IF NOT EXISTS (\w+)", statements, re.MULTILINE)
+    mentioned = set(re.findall(r"\w+", TEXT))
+    assert created
+    assert set(created) | {"schema_migrations"} <= mentioned
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_documented_query_runs(llm_store: EmbeddedStore, query: str) -> None:
+    llm_store.query(query)

@@ -1,0 +1,155 @@
+"""One file, overrides from the environment, and an error for every key that is not right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llmhub.config import Config, ConfigError, keys, load
+from storage.endpoint import EndpointUser
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "llmhub.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_without_file_and_environment_everything_has_its_default() -> None:
+    config = load(None, {})
+    assert config == Config()
+    assert config.receivers.otlp_grpc.listen == "127.0.0.1:4317"
+    assert config.storage.dsn.startswith("chdb:///")
+
+
+def test_the_file_sets_and_the_environment_overrides(tmp_path: Path) -> None:
+    path = written(tmp_path, "api: {listen: '127.0.0.1:1'}\ncollector: {flush_seconds: 1, concurrent_inserts: 3}\n")
+    config = load(path, {"LLMHUB_COLLECTOR__FLUSH_SECONDS": "0.5", "LLMHUB_SHUTDOWN_SECONDS": "7", "OTHER": "x"})
+    assert (config.api.listen, config.shutdown_seconds) == ("127.0.0.1:1", 7.0)
+    assert (config.collector.flush_seconds, config.collector.concurrent_inserts) == (0.5, 3)
+
+
+def test_the_environment_reaches_into_lists(tmp_path: Path) -> None:
+    users = "[{name: grafana, password: secret}, {name: writer, readonly: false}]"
+    config = load(None, {"LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS": users})
+    assert config.storage.clickhouse_http.users == (
+        EndpointUser("grafana", "secret"),
+        EndpointUser("writer", readonly=False),
+    )
+
+
+def test_the_variable_that_names_the_file_is_no_setting(tmp_path: Path) -> None:
+    path = written(tmp_path, "api: {listen: '127.0.0.1:1'}")
+    assert load(path, {"LLMHUB_CONFIG": str(path)}).api.listen == "127.0.0.1:1"
+
+
+def test_an_empty_file_is_a_configuration(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "# nothing yet\n"), {}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("storge: {}", "storge is not a setting; did you mean storage?"),
+        ("receivers: {otlp_grpc: {lisen: x}}", "receivers.otlp_grpc.lisen is not a setting; did you mean receivers.otlp_grpc.listen?"),
+        ("api: {colour: red}", "api.colour is not a setting; known here: listen"),
+        ("receivers: 5", "receivers is a section and needs keys of its own, not 5"),
+        ("api:", "api is a section and needs keys of its own, not None"),
+        ("5: 6", "5 is not a setting"),
+        ("[1, 2]", "must be a mapping of sections such as 'storage:', not a list"),
+        ("collector: {flush_seconds: soon}", "collector.flush_seconds: Input should be a valid number"),
+        ("collector: {concurrent_inserts: 1.5}", "collector.concurrent_inserts: Input should be a valid integer"),
+        ("collector: {concurrent_inserts: 0}", "collector.concurrent_inserts must be at least 1, not 0"),
+        ("storage: {limits: {readers: -1}}", "storage.limits.readers must be at least 1, not -1"),
+        ("collector: {flush_seconds: -0.1}", "collector.flush_seconds must be a number from 0 on, not -0.1"),
+        ("shutdown_seconds: .inf", "shutdown_seconds must be a number from 0 on, not inf"),
+        ("telemetry: {log_level: loud}", "telemetry.log_level: Input should be 'debug', 'info', 'warning' or 'error'"),
+        ("api: {listen: [1]}", "api.listen: Input should be a valid string"),
+        ("api: {listen: '8080'}", "api.listen: '8080' is not 'host:port'"),
+        ("receivers: {otlp_grpc: {listen: 'here:99999'}}", "receivers.otlp_grpc.listen: 'here:99999' is not 'host:port'"),
+        ("storage: {dsn: postgres://x}", "storage.dsn: the store must start with chdb://"),
+        ("storage: {dsn: 'chdb://relative'}", "storage.dsn: 'chdb://relative' needs an absolute directory"),
+        ("storage: {clickhouse_http: {users: [{name: a, passwrod: b}]}}",
+         "storage.clickhouse_http.users.0.passwrod is not a setting; did you mean storage.clickhouse_http.users.0.password?"),
+        ("storage: {clickhouse_http: {users: [a]}}", "storage.clickhouse_http.users.0"),
+        ("storage: {clickhouse_http: {users: [{password: b}]}}", "storage.clickhouse_http.users.0.name"),
+        ("storage: {clickhouse_http: {users: [{name: a, password_sha256: abc}]}}", "password_sha256 must be 64"),
+        ("api: {listen: 'x'", "is not valid YAML"),
+        ("\x00", "is not valid YAML"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(written(tmp_path, text), {})
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("LLMHUB_API__LISTN", "x", "api.listn is not a setting; did you mean api.listen?"),
+        ("LLMHUB_API", "x", "api is a section and needs keys of its own, not 'x'"),
+        ("LLMHUB_COLLECTOR__FLUSH_SECONDS", "", "collector.flush_seconds: Input should be a valid number"),
+        ("LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS", "[{name: a}", "LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS is not valid YAML"),
+        ("LLMHUB_SHUTDOWN_SECONDS__X", "1", "shutdown_seconds"),
+    ],
+)
+def test_what_is_wrong_in_the_environment_is_named(variable: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(None, {variable: value})
+    assert message in str(raised.value)
+
+
+def test_a_secret_is_not_repeated_in_an_error(tmp_path: Path) -> None:
+    for users in ("[{name: a, password: [hush]}]", "[{name: a, password: hush, password_sha256: hush}]", "hush"):
+        with pytest.raises(ConfigError) as raised:
+            load(written(tmp_path, f"storage: {{clickhouse_http: {{users: {users}}}}}"), {})
+        assert "hush" not in str(raised.value)
+
+
+def test_every_key_at_fault_has_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(written(tmp_path, "api: {listen: [1]}\nshutdown_seconds: never\n"), {})
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin1.yaml").write_bytes(b"api: \xff")
+    for path, problem in ((tmp_path / "none.yaml", "No such file"), (tmp_path, "directory"), (tmp_path / "latin1.yaml", "UTF-8")):
+        with pytest.raises(ConfigError) as raised:
+            load(path, {})
+        assert str(path) in str(raised.value)
+        assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8123", "192.0.2.1:8123", "hub.example:8123", "[::]:8123"])
+def test_without_users_the_clickhouse_port_stays_on_loopback(listen: str) -> None:
+    environment = {"LLMHUB_STORAGE__CLICKHOUSE_HTTP__LISTEN": listen}
+    with pytest.raises(ConfigError, match=r"set storage\.clickhouse_http\.users, or listen on 127\.0\.0\.1"):
+        load(None, environment)
+    users = {"LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS": "[{name: a, password: b}]"}
+    assert load(None, {**environment, **users}).storage.clickhouse_http.listen == listen
+    server = {"LLMHUB_STORAGE__DSN": "clickhouse://host/llm"}
+    assert load(None, {**environment, **server}).storage.clickhouse_http.listen == listen
+
+
+def test_a_store_given_on_the_command_line_is_checked_like_a_configured_one() -> None:
+    environment = {"LLMHUB_STORAGE__DSN": "clickhouse://host/llm", "LLMHUB_STORAGE__CLICKHOUSE_HTTP__LISTEN": "0.0.0.0:8123"}
+    with pytest.raises(ConfigError, match=r"storage\.clickhouse_http\.users"):
+        load(None, environment, dsn="chdb:///tmp/x")
+    assert load(None, {}, dsn="chdb:///tmp/x").storage.dsn == "chdb:///tmp/x"
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.8.8.8:1", "localhost:1", "[::1]:1"])
+def test_loopback_needs_no_users(listen: str) -> None:
+    assert load(None, {"LLMHUB_STORAGE__CLICKHOUSE_HTTP__LISTEN": listen}).storage.clickhouse_http.listen == listen
+
+
+def test_keys_lists_every_setting_once_with_its_default() -> None:
+    listed = dict(keys())
+    assert len(listed) == len(list(keys()))
+    assert listed["receivers.otlp_grpc.max_message_bytes"] == 20 * 1024 * 1024
+    assert listed["storage.clickhouse_http.users"] == ()
+    assert listed["shutdown_seconds"] == 20.0
+    assert not any(isinstance(default, dict) for default in listed.values())
