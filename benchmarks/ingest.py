@@ -500,7 +500,7 @@ def heading(facts: dict[str, str], limit: Limit) -> str:
 
 
 def lines(result: Result) -> Iterator[str]:
-    sent, disk, committed = result.sent, result.disk, result.committed
+    sent, disk = result.sent, result.disk
     size = f"{sent.spans:,} spans, {sent.bytes / 1e6:,.0f} MB"
     yield f"  {result.way}" + (f"   NOT VALID: {result.problem}" if result.problem else "")
     yield _line("acknowledged", f"{sent.spans / sent.seconds:,.0f}", "spans/s", size)

@@ -15,15 +15,25 @@ class CollectorMetrics:
             return Counter(f"llmhub_collector_{name}", text, labels, registry=registry)
 
         self.requests = counter("requests", "Export requests by outcome", "signal", "outcome")
-        self.refused = counter("refused", "Requests a receiver refused before the collector saw them", "signal", "reason")
+        self.refused = counter(
+            "refused", "Requests a receiver refused before the collector saw them", "signal", "reason"
+        )
         self.received_bytes = counter("received_bytes", "Bytes of protobuf requests received", "signal")
         self.rejected_records = counter("rejected_records", "Records kept as dead letters instead of stored", "signal")
         self.batches = counter("batches", "Inserts into the store by outcome", "signal", "outcome")
         self.ack_seconds = Histogram(
-            "llmhub_collector_ack_seconds", "From receipt to acknowledgement", ("signal",), buckets=_SECONDS, registry=registry
+            "llmhub_collector_ack_seconds",
+            "From receipt to acknowledgement",
+            ("signal",),
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.insert_seconds = Histogram(
-            "llmhub_collector_insert_seconds", "One insert into the store", ("signal",), buckets=_SECONDS, registry=registry
+            "llmhub_collector_insert_seconds",
+            "One insert into the store",
+            ("signal",),
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.pending_bytes = Gauge(
             "llmhub_collector_pending_bytes", "Bytes received and not yet acknowledged", registry=registry

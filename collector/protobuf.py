@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
 
 VARINT, I64, LEN, I32 = 0, 1, 2, 5
 _FIXED = {I64: 8, I32: 4}
@@ -79,11 +81,11 @@ def len_prefix(number: int, size: int) -> bytes:
     return encode_varint(number << 3 | LEN) + encode_varint(size)
 
 
-def explain(data: bytes, message: Descriptor) -> str | None:
+def explain(data: bytes, message: type[Message]) -> str | None:
     """Where `data` stops being a `message`, such as 'resource_spans[0].scope_spans[1]: byte 7: …';
     None when it is well-formed all the way down."""
     try:
-        _walk(data, 0, len(data), message, "")
+        _walk(data, 0, len(data), cast(Descriptor, message.DESCRIPTOR), "")
     except WireError as error:
         return str(error)
     return None

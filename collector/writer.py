@@ -7,18 +7,21 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.message import DecodeError
+from opentelemetry import trace
 
 from collector.envelope import Envelope
 from collector.errors import HubError, InvalidRequest, Unavailable
 from collector.metrics import CollectorMetrics
 from collector.protobuf import explain
-from collector.signals import REQUESTS, Signal
+from collector.signals import REQUESTS
 from storage import otlp_schema
 from storage.store import Store, StoreError
 
 log = logging.getLogger(__name__)
+tracer = trace.get_tracer("llmhub.collector")
 
 RETRY_SECONDS = 1.0
 # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
@@ -88,8 +91,10 @@ class Writer:
         }
         started = time.perf_counter()
         outcome = "failed"
+        data = b"".join(envelope.data for envelope in batch)
         try:
-            self._store.insert(f"otlp_{signal}", b"".join(e.data for e in batch), fmt="Protobuf", settings=settings)
+            with tracer.start_as_current_span("insert", attributes={"signal": signal, "requests": len(batch)}):
+                self._store.insert(f"otlp_{signal}", data, fmt="Protobuf", settings=settings)
             outcome = "committed"
         finally:
             self._metrics.insert_seconds.labels(signal).observe(time.perf_counter() - started)
@@ -116,7 +121,7 @@ class Writer:
                 self._metrics.rejected_records.labels(batch[0].signal).inc(row["rejected"])
         return outcomes
 
-    def _rejections(self, batch: Sequence[Envelope]) -> list[dict[str, int | str]]:
+    def _rejections(self, batch: Sequence[Envelope]) -> list[dict[str, Any]]:
         try:
             return self._store.rows(
                 "SELECT request_id, count() AS rejected, arrayStringConcat(groupUniqArray(3)(reason), '; ') AS reason "
@@ -144,12 +149,12 @@ def _is_broken(envelope: Envelope) -> bool:
     try:
         message.FromString(envelope.body)
     except DecodeError:
-        return explain(envelope.body, message.DESCRIPTOR) is not None
+        return explain(envelope.body, message) is not None
     return False
 
 
 def _invalid(envelope: Envelope, error: StoreError) -> InvalidRequest:
-    where = explain(envelope.body, REQUESTS[envelope.signal].DESCRIPTOR)
+    where = explain(envelope.body, REQUESTS[envelope.signal])
     return InvalidRequest(f"The request is not a valid OTLP {envelope.signal} request: {where or error.message}")
 
 

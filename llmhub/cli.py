@@ -21,7 +21,7 @@ from grafana.render import render as render_grafana
 from llmhub import config as configuration
 from llmhub import logs, tracing
 from llmhub.config import Config, ConfigError
-from llmhub.hub import Addresses, Hub, prepare_store, run
+from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
 from llmhub.ingest import Summary
 from llmhub.ingest import ingest as ingest_files
 from llmhub.query import open_reader
@@ -29,9 +29,11 @@ from llmhub.traffic.errors import TrafficError
 from receivers.listener import split_address
 from storage import schema
 from storage.schema import SchemaError
-from storage.store import StoreError, open_store
+from storage.store import StoreError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="LLM Analytics Hub: LLM telemetry in, answers in Grafana.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="LLM Analytics Hub: LLM telemetry in, answers in Grafana."
+)
 schema_app = typer.Typer(no_args_is_help=True, help="The schema of the store.")
 grafana_app = typer.Typer(no_args_is_help=True, help="What Grafana needs to show the data.")
 config_app = typer.Typer(no_args_is_help=True, help="The configuration.")
@@ -44,8 +46,12 @@ err = Console(stderr=True)
 GLOBAL_OPTIONS = ("--config", "--store")
 FAILURES = (StoreError, SchemaError, HubError, TrafficError, OSError)
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration file.", envvar="LLMHUB_CONFIG")]
-StoreOption = Annotated[str | None, typer.Option("--store", metavar="DSN", help="Where the data is; overrides storage.dsn.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration file.", envvar="LLMHUB_CONFIG")
+]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", metavar="DSN", help="Where the data is; overrides storage.dsn.")
+]
 
 
 def main() -> None:
@@ -74,7 +80,10 @@ def up(context: typer.Context) -> None:
 
 
 @app.command()
-def ingest(context: typer.Context, files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, resolve_path=True)]) -> None:
+def ingest(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, resolve_path=True)],
+) -> None:
     """Store recorded OTLP requests: .pb, .json or .jsonl, also .gz and .zst.
 
     Example: llmhub --store chdb:///tmp/llm ingest traces.pb logs.jsonl.gz
@@ -85,7 +94,9 @@ def ingest(context: typer.Context, files: Annotated[list[Path], typer.Argument(m
         store = prepare_store(settings)
         try:
             tenant = settings.receivers.tenant
-            summary = asyncio.run(ingest_files(store, settings.collector, tenant, files, lambda _: progress.advance(task)))
+            summary = asyncio.run(
+                ingest_files(store, settings.collector, tenant, files, lambda _: progress.advance(task))
+            )
         finally:
             store.close()
     _report(summary)
@@ -112,8 +123,15 @@ def query(
 @app.command()
 def replay(
     context: typer.Context,
-    trace: Annotated[Path, typer.Option("--trace", exists=True, dir_okay=False, resolve_path=True, help="Azure LLM inference CSV or Mooncake JSONL.")],
-    end: Annotated[datetime | None, typer.Option(help="When the last request shall have happened (UTC); default now.")] = None,
+    trace: Annotated[
+        Path,
+        typer.Option(
+            "--trace", exists=True, dir_okay=False, resolve_path=True, help="Azure LLM inference CSV or Mooncake JSONL."
+        ),
+    ],
+    end: Annotated[
+        datetime | None, typer.Option(help="When the last request shall have happened (UTC); default now.")
+    ] = None,
 ) -> None:
     """Send a recorded trace of real LLM requests to a running hub as OTLP spans, keeping its rhythm.
 
@@ -154,10 +172,12 @@ def demo(
 
 
 @schema_app.command("plan")
-def schema_plan(context: typer.Context, sql: Annotated[bool, typer.Option("--sql", help="Print the statements.")] = False) -> None:
+def schema_plan(
+    context: typer.Context, sql: Annotated[bool, typer.Option("--sql", help="Print the statements.")] = False
+) -> None:
     """Show which migrations the store lacks."""
     with _failures():
-        store = open_store(_load(context).storage.dsn)
+        store = open_configured(_load(context))
         try:
             todo = schema.pending(store)
         finally:
@@ -173,7 +193,7 @@ def schema_plan(context: typer.Context, sql: Annotated[bool, typer.Option("--sql
 def schema_apply(context: typer.Context) -> None:
     """Apply the migrations the store lacks; `llmhub up` does so by itself."""
     with _failures():
-        store = open_store(_load(context).storage.dsn)
+        store = open_configured(_load(context))
         try:
             done = schema.apply(store)
         finally:
@@ -204,7 +224,9 @@ def grafana_render(
         written = render_grafana(target, RenderSettings(host=name, port=port, username=user, dashboards_path=path))
     for file in written:
         out.print(str(file), highlight=False)
-    out.print("Copy provisioning/ into Grafana's provisioning directory and restart it; the plugin is grafana-clickhouse-datasource.")
+    out.print(
+        "Copy provisioning/ into Grafana's provisioning directory and restart it; the plugin is grafana-clickhouse-datasource."
+    )
 
 
 @config_app.command("check")
@@ -260,7 +282,11 @@ def _print_addresses(settings: Config, addresses: Addresses) -> None:
     rows = [
         ("OTLP gRPC", addresses.otlp_grpc, "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + addresses.otlp_grpc),
         ("OTLP HTTP", f"http://{addresses.otlp_http}", "/v1/traces, /v1/logs, /v1/metrics"),
-        ("ClickHouse HTTP", f"http://{addresses.clickhouse_http}", "for Grafana's ClickHouse data source, curl, drivers"),
+        (
+            "ClickHouse HTTP",
+            f"http://{addresses.clickhouse_http}",
+            "for Grafana's ClickHouse data source, curl, drivers",
+        ),
         ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics"),
         ("Store", _without_password(settings.storage.dsn), ""),
     ]

@@ -181,8 +181,8 @@ def _override(tree: dict[str, Any], variable: str, value: str) -> None:
 
 
 def _parse_value(variable: str, value: str) -> Any:
-    """Lists and mappings, such as users, are written as YAML."""
-    if not value.startswith(("[", "{")):
+    """Lists and mappings, such as users, are written as YAML; '[::1]:4317' is neither."""
+    if value[:1] + value[-1:] not in ("[]", "{}"):
         return value
     try:
         return yaml.safe_load(value)

@@ -20,8 +20,9 @@ from llmhub.config import Config
 from llmhub.hub import Addresses, Hub
 from llmhub.traffic.errors import PlayerError
 from llmhub.traffic.generate import generate
-from llmhub.traffic.player import Player, Totals
+from llmhub.traffic.player import Player
 from llmhub.traffic.replay import replay
+from llmhub.traffic.totals import Totals
 from llmhub.traffic.world_file import default_world
 from receivers.files import read_exports
 from storage.store import Store
@@ -107,7 +108,9 @@ def answers(store: Store) -> Table:
     for name in ("model", "calls", "input tokens", "output tokens", "cost USD", "p95 s", "failed"):
         table.add_column(name, justify="left" if name == "model" else "right")
     for row in store.rows(_ANSWERS):
-        numbers = f"{row['calls']:,} {row['input']:,} {row['output']:,} {row['usd']:.4f} {row['p95']:.2f} {row['failed']:,}"
+        numbers = (
+            f"{row['calls']:,} {row['input']:,} {row['output']:,} {row['usd']:.4f} {row['p95']:.2f} {row['failed']:,}"
+        )
         table.add_row(row["model"], *numbers.split())
     return table
 
@@ -125,13 +128,21 @@ def replay_trace(endpoint: str, path: Path, end: datetime | None) -> str:
         f"{totals.rejected} rejected, {totals.failed} exports failed"
     )
     if totals.failed:
-        raise PlayerError(f"{report}, the last one because of {totals.error}; is {endpoint} the OTLP gRPC port of a hub?")
+        raise PlayerError(
+            f"{report}, the last one because of {totals.error}; is {endpoint} the OTLP gRPC port of a hub?"
+        )
     return report
 
 
 @contextmanager
 def _progress(out: Console, start: float, end: float) -> Iterator[Callable[[Totals], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[calls]} calls"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[calls]} calls"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=out, transient=True) as progress:
         task = progress.add_task("making history", total=end - start, calls=0)
         yield lambda totals: progress.update(task, completed=max(0.0, totals.reached - start), calls=totals.calls)

@@ -42,13 +42,17 @@ class Addresses:
     clickhouse_http: str
 
 
+def open_configured(config: Config) -> Store:
+    """The store of storage.dsn with storage.limits, as it is. Raises StoreError."""
+    return open_store(config.storage.dsn, **vars(config.storage.limits))
+
+
 def prepare_store(config: Config) -> Store:
     """Open the store and bring its schema and reference data up to date. Raises StoreError, SchemaError.
 
     With an embedded store the process moves into the store's directory.
     """
-    limits = {name: getattr(config.storage.limits, name) for name in vars(config.storage.limits)}
-    store = open_store(config.storage.dsn, **limits)
+    store = open_configured(config)
     if isinstance(store, EmbeddedStore):
         # The engine keeps compiled protobuf schemas below the working directory, wherever that is.
         os.chdir(store.path)

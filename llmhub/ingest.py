@@ -9,14 +9,15 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from collector.errors import HubError
+from collector.errors import HubError, Overloaded
 from collector.metrics import CollectorMetrics
-from collector.pipeline import Pipeline, PipelineSettings, Signal
+from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
 from collector.writer import Writer
 from receivers.files import read_exports
 from storage.store import Store
 
 _IN_FLIGHT = 64
+_ATTEMPTS = 30
 
 
 @dataclass
@@ -40,14 +41,16 @@ async def ingest(
 
     async def send(path: Path, signal: Signal, body: bytes) -> None:
         try:
-            acknowledgement = await pipeline.submit(signal, tenant, body)
+            acknowledgement = await _submit(pipeline, signal, tenant, body)
         except HubError as error:
             summary.problems.append(f"{path}: {error}")
         else:
             summary.stored += 1
             summary.rejected_records += acknowledgement.rejected
             if acknowledgement.rejected:
-                summary.problems.append(f"{path}: {acknowledgement.rejected} records rejected: {acknowledgement.reason}")
+                summary.problems.append(
+                    f"{path}: {acknowledgement.rejected} records rejected: {acknowledgement.reason}"
+                )
         finally:
             room.release()
 
@@ -60,6 +63,16 @@ async def ingest(
                 tasks.create_task(send(path, signal, body))
     await pipeline.close()
     return summary
+
+
+async def _submit(pipeline: Pipeline, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+    """Files come faster than they are stored, so being told to wait is no failure yet."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await pipeline.submit(signal, tenant, body)
+        except Overloaded as error:
+            await asyncio.sleep(error.retry_after)
+    return await pipeline.submit(signal, tenant, body)
 
 
 def _requests(path: Path, summary: Summary) -> Iterator[tuple[Signal, bytes]]:

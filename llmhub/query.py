@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlsplit
 
 from llmhub.config import Config
+from llmhub.hub import open_configured
 from storage.embedded import StoreBusy
 from storage.store import Store, StoreError, open_store
 
@@ -13,7 +14,7 @@ def open_reader(config: Config) -> Store:
     """The configured store for reading. When a running hub holds the embedded one, that hub's ClickHouse
     interface, as the first of storage.clickhouse_http.users. Raises StoreError."""
     try:
-        return open_store(config.storage.dsn)
+        return open_configured(config)
     except StoreBusy as busy:
         if busy.owner is None or not busy.owner.url:
             raise

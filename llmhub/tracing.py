@@ -16,6 +16,8 @@ def configure(telemetry: TelemetryConfig) -> None:
     if not telemetry.traces_endpoint:
         return
     provider = TracerProvider(resource=Resource.create({"service.name": "llmhub"}))
-    exporter = OTLPSpanExporter(endpoint=telemetry.traces_endpoint, insecure=not telemetry.traces_endpoint.startswith("https"))
+    exporter = OTLPSpanExporter(
+        endpoint=telemetry.traces_endpoint, insecure=not telemetry.traces_endpoint.startswith("https")
+    )
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)

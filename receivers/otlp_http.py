@@ -44,12 +44,12 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class OtlpHttpSettings:
-    """`max_body_bytes` limits a body before and after decompression; `body_timeout` is the seconds a
+    """`max_body_bytes` limits a body before and after decompression; `body_timeout_seconds` is the seconds a
     sender has to deliver it. TLS is on when both files are set."""
 
     listen: str = "127.0.0.1:4318"
     max_body_bytes: int = 20 * 1024 * 1024
-    body_timeout: float = 30.0
+    body_timeout_seconds: float = 30.0
     tls_cert_file: str = ""
     tls_key_file: str = ""
 
@@ -131,7 +131,7 @@ class _Export:
         return Response(otlp_response.success(self._signal, acknowledgement, media_type), media_type=media_type)
 
     async def _read(self, request: Request) -> bytes:
-        limit, seconds = self._settings.max_body_bytes, self._settings.body_timeout
+        limit, seconds = self._settings.max_body_bytes, self._settings.body_timeout_seconds
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             raise too_large("as sent", limit, _LIMIT_SETTING)
@@ -143,9 +143,7 @@ class _Export:
                     if len(body) > limit:
                         raise too_large("as sent", limit, _LIMIT_SETTING)
         except TimeoutError:
-            message = (
-                f"The body did not arrive within {seconds:g} s, the limit of {SECTION}.body_timeout. Send it again."
-            )
+            message = f"The body did not arrive within {seconds:g} s, the limit of {SECTION}.body_timeout_seconds. Send it again."
             raise Refused(Refusal.BODY_TIMEOUT, message) from None
         return bytes(body)
 

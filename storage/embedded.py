@@ -20,6 +20,7 @@ from storage.statement import (
     escape,
     escape_params,
     insert_statement,
+    quote,
     quote_name,
     settings_list,
     with_infile,
@@ -117,6 +118,7 @@ class EmbeddedStore:
         self.path = Path(path)
         self.limits = limits or Limits()
         self.database = DATABASE
+        self.dictionary_source = f"DB {quote(DATABASE)}"
         self._lock = _own(self.path)
         try:
             self._open()
@@ -151,9 +153,7 @@ class EmbeddedStore:
         with self._control.take() as handle:
             handle.query(sql)
 
-    def insert(
-        self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None
-    ) -> None:
+    def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
         statement = insert_statement(table, settings)
         with self._writers.take() as handle:
             handle.insert(statement, data, fmt)

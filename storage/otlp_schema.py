@@ -28,7 +28,11 @@ def any_value_proto() -> str:
     Value<n> inside an array: an array within an array holds leaves only, or the types would double at every level."""
     scalars = "string s = 1; bool b = 2; int64 i = 3; double d = 4; bytes y = 7;"
     leaf = f"oneof t {{ {scalars} bytes a = 5; bytes k = 6; }}"
-    messages = [f"message Value0 {{ {leaf} }}", f"message Element0 {{ {leaf} }}", "message Leaves { repeated Value0 v = 1; }"]
+    messages = [
+        f"message Value0 {{ {leaf} }}",
+        f"message Element0 {{ {leaf} }}",
+        "message Leaves { repeated Value0 v = 1; }",
+    ]
     for level in range(1, NESTED_DEPTH + 1):
         messages += [
             f"message Array{level} {{ repeated Element{level - 1} v = 1; }}",
@@ -244,7 +248,9 @@ def _traces() -> str:
         f"links Array(Tuple(trace_id String, span_id String, trace_state String, attributes {attributes_type(FLAT_DEPTH)})), "
         "status Tuple(message String, code Int32)"
     )
-    return f"resource_spans Array(Tuple({_resource()}, scope_spans Array(Tuple({_scope()}, spans Array(Tuple({span}))))))"
+    return (
+        f"resource_spans Array(Tuple({_resource()}, scope_spans Array(Tuple({_scope()}, spans Array(Tuple({span}))))))"
+    )
 
 
 def _logs() -> str:
@@ -269,9 +275,7 @@ def metric_fields() -> str:
     number = f"{point}, as_double Nullable(Float64), as_int Nullable(Int64), {exemplars}"
     total = "count UInt64, sum Float64"
     span = "min Float64, max Float64"
-    histogram = (
-        f"{point}, {total}, {span}, bucket_counts Array(UInt64), explicit_bounds Array(Float64), {exemplars}"
-    )
+    histogram = f"{point}, {total}, {span}, bucket_counts Array(UInt64), explicit_bounds Array(Float64), {exemplars}"
     buckets = "Tuple(offset Int32, bucket_counts Array(UInt64))"
     exponential = (
         f"{point}, {total}, {span}, scale Int32, zero_count UInt64, positive {buckets}, negative {buckets}, {exemplars}"

@@ -29,7 +29,7 @@ class Owner:
     url: str
 
 
-class StoreBusy(StoreError):  # noqa: N818 - a state, not a fault
+class StoreBusy(StoreError):
     """The embedded store's directory is open in another process (or a second time in this one)."""
 
     def __init__(self, path: Path, owner: Owner | None) -> None:

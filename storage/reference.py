@@ -45,7 +45,9 @@ def _replace(store: Store, reference: Reference) -> None:
     store.execute(f"TRUNCATE TABLE {reference.table}")
     store.insert(reference.table, _json_lines(rows), fmt="JSONEachRow")
     store.execute(f"SYSTEM RELOAD DICTIONARY {store.database}.{reference.dictionary}")
-    store.insert("llm_reference", _json_lines([{"name": reference.table, "version": reference.version()}]), fmt="JSONEachRow")
+    store.insert(
+        "llm_reference", _json_lines([{"name": reference.table, "version": reference.version()}]), fmt="JSONEachRow"
+    )
 
 
 def _json_lines(rows: Iterable[Row]) -> bytes:
@@ -59,7 +61,7 @@ def _encode(value: object) -> str:
 
 
 def _csv(name: str) -> Iterator[dict[str, str]]:
-    with resources.files("storage").joinpath("data", name).open(encoding="utf-8", newline="") as file:
+    with resources.files("storage").joinpath("data", name).open(encoding="utf-8") as file:
         yield from csv.DictReader(file)
 
 
@@ -81,6 +83,7 @@ def _price_version() -> str:
 REFERENCES = (
     Reference("llm_aliases", "llm_alias", lambda: _hash("aliases.csv"), _aliases),
     Reference("llm_providers", "llm_provider", lambda: _hash("providers.csv"), lambda: _csv("providers.csv")),
+    Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
     Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.models())),
     Reference("llm_prices", "llm_price", _price_version, lambda: map(asdict, prices.prices())),
 )

@@ -26,9 +26,9 @@ SPAN_LEAVES = (
     "trace_id, span_id, trace_state, parent_span_id, name, kind, start_ns, end_ns, event_ns, event_name, "
     "event_attributes, link_trace_id, link_span_id, link_trace_state, link_attributes, status_message, status_code"
 )
-LOG_LEAVES = (
-    "time_ns, observed_ns, severity_number, severity_text, body, body_t, body_s, body_b, body_i, body_d, body_y, flags, trace_id, span_id, event_name"
-)
+LOG_LEAVES = "time_ns, observed_ns, severity_number, severity_text, body, body_t, body_s, body_b, body_i, body_d, body_y, flags, trace_id, span_id, event_name"
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+_CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.MULTILINE)
 _LOG_BODY = "request.resource_logs.scope_logs.log_records.body"
 # Attributes that hold what people and models said, under whatever flattened key.
 CONTENT_KEYS = (
@@ -53,9 +53,9 @@ class Migration:
     checksum: str
 
 
-def migrations(database: str) -> list[Migration]:
-    """All migrations of this program for a store, in order."""
-    variables = {"database": database, "dictionary_source": f"CLICKHOUSE(DB '{database}'", **_fragments()}
+def migrations(database: str, dictionary_source: str = "") -> list[Migration]:
+    """All migrations of this program for a store, in order; the arguments are attributes of the store."""
+    variables = {"database": database, "dictionary_source": dictionary_source, **_fragments()}
     files = sorted(
         (file for file in resources.files("storage").joinpath("sql").iterdir() if file.name.endswith(".sql")),
         key=lambda file: file.name,
@@ -70,7 +70,7 @@ def pending(store: Store) -> list[Migration]:
         "applied_at DateTime64(3) DEFAULT now64(3)) ENGINE = MergeTree ORDER BY number"
     )
     applied = {row["number"]: row for row in store.rows("SELECT number, name, checksum FROM schema_migrations")}
-    known = migrations(store.database)
+    known = migrations(store.database, store.dictionary_source)
     _check_applied(known, applied)
     return [migration for migration in known if migration.number not in applied]
 
@@ -97,16 +97,23 @@ def _check_applied(known: list[Migration], applied: dict[int, dict[str, str]]) -
     newest = max((migration.number for migration in known), default=0)
     unknown = sorted(number for number in applied if number > newest)
     if unknown:
-        raise SchemaError(f"the store has migration {unknown[-1]}, this program knows {newest}: install the newer program")
+        raise SchemaError(
+            f"the store has migration {unknown[-1]}, this program knows {newest}: install the newer program"
+        )
 
 
 def _migration(file_name: str, text: str, variables: dict[str, str]) -> Migration:
-    sql = re.sub(r"\$\{(\w+)\}", lambda match: variables[match[1]], text)
-    statements = tuple(part.strip() for part in re.split(r";[ \t]*$", sql, flags=re.MULTILINE) if part.strip())
+    """The checksum leaves out what belongs to the store, such as its password, and not to the schema."""
+    portable = _fill(text, {**variables, "database": "", "dictionary_source": ""})
+    checksum = hashlib.sha256(portable.encode()).hexdigest()
+    parts = re.split(r";[ \t]*$", _fill(text, variables), flags=re.MULTILINE)
     # Interrupted half-way, a file is applied again from its start.
-    statements = tuple(re.sub(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) (?!IF)", r"CREATE \1 IF NOT EXISTS ", s, flags=re.MULTILINE) for s in statements)
-    checksum = hashlib.sha256("\n".join(statements).encode()).hexdigest()
+    statements = tuple(_CREATE.sub(r"CREATE \1 IF NOT EXISTS ", part.strip()) for part in parts if part.strip())
     return Migration(int(file_name[:4]), file_name.removesuffix(".sql"), statements, checksum)
+
+
+def _fill(text: str, variables: dict[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
 
 
 def _in_time(nanoseconds: str) -> str:

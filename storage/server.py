@@ -13,7 +13,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from storage.statement import escape_params, insert_statement, quote_name
+from storage.statement import escape_params, insert_statement, quote, quote_name
 from storage.store import DATABASE, Limits, StoreError, decode_rows
 
 _PORTS = {False: 8123, True: 8443}
@@ -67,6 +67,8 @@ class ServerStore:
     def __init__(self, dsn: str, limits: Limits | None = None) -> None:
         address = ServerAddress.parse(dsn)
         self.database = address.database
+        login = f"USER {quote(address.user)} PASSWORD {quote(address.password)}"
+        self.dictionary_source = f"DB {quote(address.database)} {login}"
         with _errors():
             self._client = _connect(address)
         self._reader_settings = self._allowed_settings(limits or Limits())
@@ -95,9 +97,7 @@ class ServerStore:
         with _errors():
             self._client.raw_query(sql)
 
-    def insert(
-        self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None
-    ) -> None:
+    def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
         # The statement travels in the body: its settings hold whole .proto files, too long for a URL.
         head = f"{insert_statement(table, settings)} FORMAT {fmt}\n".encode()
         with _errors():
@@ -106,9 +106,7 @@ class ServerStore:
     def close(self) -> None:
         self._client.close()
 
-    def _read(
-        self, sql: str, fmt: str, params: Mapping[str, str], settings: Mapping[str, str | int | float]
-    ) -> bytes:
+    def _read(self, sql: str, fmt: str, params: Mapping[str, str], settings: Mapping[str, str | int | float]) -> bytes:
         bound = {name: _AsIs(value) for name, value in escape_params(sql, params).items()}
         # The format goes into a header, because the client would append a second FORMAT to SQL that has one.
         headers = {"X-ClickHouse-Format": fmt}

@@ -87,6 +87,10 @@ class Store(Protocol):
     def database(self) -> str:
         """The database that unqualified table names belong to."""
 
+    @property
+    def dictionary_source(self) -> str:
+        """What a dictionary says within SOURCE(CLICKHOUSE(...)) to read a table of this store."""
+
     def query(self, sql: str, *, fmt: str = "JSONEachRow", params: Mapping[str, str] | None = None) -> bytes:
         """One read-only statement; the result in `fmt` unless the SQL names a FORMAT itself.
 
@@ -99,9 +103,7 @@ class Store(Protocol):
     def execute(self, sql: str) -> None:
         """One statement that changes something: DDL, INSERT SELECT, SYSTEM."""
 
-    def insert(
-        self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None
-    ) -> None:
+    def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
         """Insert `data`, encoded in `fmt`; returns after ClickHouse has committed it.
 
         `table` is trusted SQL: a table name, optionally followed by a column list in parentheses.

@@ -45,7 +45,7 @@ class EndpointSettings:
     """Without `users`, the user `default` with an empty password may read: meant for loopback only."""
 
     users: tuple[EndpointUser, ...] = ()
-    display_name: str = "llm-hub"
+    display_name: str = "llmhub"
     max_body_bytes: int = 128 << 20  # of a request, as sent and again after decompression
     max_body_seconds: float = 60.0  # to receive it
     max_concurrency: int = 8  # requests that are received or run at the same time

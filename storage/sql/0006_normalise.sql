@@ -8,19 +8,19 @@ CREATE TABLE llm_aliases (
 ) ENGINE = MergeTree ORDER BY (slot, priority);
 
 CREATE DICTIONARY llm_alias (key String, slot String, priority UInt8 DEFAULT 0)
-PRIMARY KEY key SOURCE(${dictionary_source} TABLE 'llm_aliases')) LAYOUT(HASHED()) LIFETIME(0);
+PRIMARY KEY key SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_aliases')) LAYOUT(HASHED()) LIFETIME(0);
 
 -- What OpenTelemetry, gateways and frameworks call a provider, to gen_ai.provider.name ('' drops it).
 CREATE TABLE llm_providers (name String, provider String) ENGINE = MergeTree ORDER BY name;
 
 CREATE DICTIONARY llm_provider (name String, provider String)
-PRIMARY KEY name SOURCE(${dictionary_source} TABLE 'llm_providers')) LAYOUT(HASHED()) LIFETIME(0);
+PRIMARY KEY name SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_providers')) LAYOUT(HASHED()) LIFETIME(0);
 
 -- Which price a model name means: provider '' holds names that are clear without one.
 CREATE TABLE llm_models (provider String, model String, price_id String) ENGINE = MergeTree ORDER BY (provider, model);
 
 CREATE DICTIONARY llm_model (provider String, model String, price_id String)
-PRIMARY KEY provider, model SOURCE(${dictionary_source} TABLE 'llm_models')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
+PRIMARY KEY provider, model SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_models')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
 
 -- USD for one million tokens, by service tier and date. The arrays hold one element a prompt-size
 -- tier: element i applies to the whole request when input_tokens > prompt_sizes[i].
@@ -42,7 +42,7 @@ CREATE DICTIONARY llm_price (
     price_id String, tier String, valid_from DateTime, valid_to DateTime, prompt_sizes Array(Int64), input Array(Float64),
     cache_read Array(Float64), cache_write Array(Float64), output Array(Float64), per_request Float64, version String
 )
-PRIMARY KEY price_id, tier SOURCE(${dictionary_source} TABLE 'llm_prices'))
+PRIMARY KEY price_id, tier SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_prices'))
 LAYOUT(COMPLEX_KEY_RANGE_HASHED(range_lookup_strategy 'max')) RANGE(MIN valid_from MAX valid_to) LIFETIME(0);
 
 -- Which content each reference table was last loaded from.
@@ -204,7 +204,7 @@ SELECT
         slots['operation'] IN ('chat', 'text_completion', 'generate_content', 'embeddings', 'rerank'), slots['operation'],
         role = 'embedding', 'embeddings',
         role = 'rerank', 'rerank',
-        slots['request_type'] = 'completion', 'text_completion',
+        slots['request_type'] = 'completion' OR SpanName = 'Completion', 'text_completion',
         'chat') AS operation,
     provider,
     model,

@@ -32,7 +32,9 @@ def with_pipeline(llm_store: EmbeddedStore, registry: CollectorRegistry) -> With
     """Runs a coroutine function with a pipeline into the session's store, then closes the pipeline."""
     metrics = CollectorMetrics(registry)
 
-    def run(use: Callable[[Pipeline], Coroutine[Any, Any, Any]], settings: PipelineSettings = FAST, store: Any = None) -> Any:
+    def run(
+        use: Callable[[Pipeline], Coroutine[Any, Any, Any]], settings: PipelineSettings = FAST, store: Any = None
+    ) -> Any:
         async def main() -> Any:
             pipeline = Pipeline(Writer(store or llm_store, metrics), metrics, settings)
             try:

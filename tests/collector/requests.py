@@ -66,7 +66,9 @@ def traces(*spans: Span, service: str = "shop", scope: str = "tests") -> ExportT
 
 def logs(body: Any, attributes: dict[str, Any] | None = None, **fields: Any) -> ExportLogsServiceRequest:
     request = ExportLogsServiceRequest()
-    record = request.resource_logs.add().scope_logs.add().log_records.add(**{"time_unix_nano": time.time_ns(), **fields})
+    record = (
+        request.resource_logs.add().scope_logs.add().log_records.add(**{"time_unix_nano": time.time_ns(), **fields})
+    )
     record.body.CopyFrom(any_value(body))
     for key, value in (attributes or {}).items():
         record.attributes.add(key=key).value.CopyFrom(any_value(value))

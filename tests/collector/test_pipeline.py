@@ -23,7 +23,9 @@ from tests.collector.requests import SECOND, call, gauge, logs, span, traces
 
 def count(store: EmbeddedStore, table: str, tenant: str) -> int:
     column = "Tenant" if table.startswith("otel_") else "tenant"
-    return int(store.rows(f"SELECT count() AS n FROM {table} WHERE {column} = {{t:String}}", params={"t": tenant})[0]["n"])
+    return int(
+        store.rows(f"SELECT count() AS n FROM {table} WHERE {column} = {{t:String}}", params={"t": tenant})[0]["n"]
+    )
 
 
 def with_a_cut_span() -> bytes:
@@ -34,7 +36,9 @@ def with_a_cut_span() -> bytes:
     return len_prefix(1, len(resource)) + resource
 
 
-def test_an_acknowledged_request_is_in_the_store(with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str) -> None:
+def test_an_acknowledged_request_is_in_the_store(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
     async def use(pipeline: Pipeline) -> int:
         await pipeline.submit(Signal.TRACES, tenant, traces(call()).SerializeToString())
         return count(llm_store, "otel_traces", tenant)
@@ -53,7 +57,9 @@ def test_every_signal_reaches_its_table(with_pipeline: WithPipeline, llm_store: 
 
     with_pipeline(use)
     assert count(llm_store, "otel_logs", tenant) == 1
-    rows = llm_store.rows("SELECT MetricName, Value FROM otel_metrics_gauge WHERE Tenant = {t:String}", params={"t": tenant})
+    rows = llm_store.rows(
+        "SELECT MetricName, Value FROM otel_metrics_gauge WHERE Tenant = {t:String}", params={"t": tenant}
+    )
     assert rows == [{"MetricName": "queue.length", "Value": 3.5}]
 
 
@@ -146,8 +152,12 @@ def test_ten_thousand_attributes_on_a_span_are_stored(
     with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
 ) -> None:
     wide = span({f"key.{number}": number for number in range(10_000)})
-    assert with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, traces(wide).SerializeToString())) == Acknowledgement()
-    rows = llm_store.rows("SELECT length(SpanAttributes) AS n FROM otel_traces WHERE Tenant = {t:String}", params={"t": tenant})
+    assert (
+        with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, traces(wide).SerializeToString())) == Acknowledgement()
+    )
+    rows = llm_store.rows(
+        "SELECT length(SpanAttributes) AS n FROM otel_traces WHERE Tenant = {t:String}", params={"t": tenant}
+    )
     assert rows == [{"n": 10_000}]
 
 
@@ -230,7 +240,9 @@ class FaultyStore:
         raise self.error
 
 
-@pytest.mark.parametrize("error", [StoreError("gone"), StoreError.clickhouse(241, "MEMORY_LIMIT_EXCEEDED", "x"), OSError("x")])
+@pytest.mark.parametrize(
+    "error", [StoreError("gone"), StoreError.clickhouse(241, "MEMORY_LIMIT_EXCEEDED", "x"), OSError("x")]
+)
 def test_a_store_that_fails_makes_senders_retry(with_pipeline: WithPipeline, tenant: str, error: Exception) -> None:
     faulty = FaultyStore(error)
     faulty.gate.set()

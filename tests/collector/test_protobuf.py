@@ -8,8 +8,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector.protobuf import WireError, encode_varint, explain, fields, len_prefix, varint
 from tests.collector.requests import span, traces
 
-DESCRIPTOR = ExportTraceServiceRequest.DESCRIPTOR
-
 
 @given(st.integers(min_value=0, max_value=2**64 - 1))
 def test_a_varint_survives_encoding_and_decoding(value: int) -> None:
@@ -34,7 +32,7 @@ def test_any_bytes_are_fields_or_a_wire_error(data: bytes) -> None:
 
 
 def test_a_whole_request_needs_no_explanation() -> None:
-    assert explain(traces(span({"a": [1, {"b": "c"}]})).SerializeToString(), DESCRIPTOR) is None
+    assert explain(traces(span({"a": [1, {"b": "c"}]})).SerializeToString(), ExportTraceServiceRequest) is None
 
 
 def test_the_explanation_names_the_record_that_is_broken() -> None:
@@ -42,7 +40,7 @@ def test_the_explanation_names_the_record_that_is_broken() -> None:
     broken = good[:-3]
     scope = b"".join(len_prefix(2, len(part)) + part for part in (good, broken))
     resource = len_prefix(2, len(scope)) + scope
-    problem = explain(len_prefix(1, len(resource)) + resource, DESCRIPTOR)
+    problem = explain(len_prefix(1, len(resource)) + resource, ExportTraceServiceRequest)
     assert problem is not None
     assert problem.startswith("resource_spans[0].scope_spans[0].spans[1]: byte ")
 

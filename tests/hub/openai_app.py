@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 provider = TracerProvider()
 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 trace.set_tracer_provider(provider)
-OpenAIInstrumentor().instrument()
+OpenAIInstrumentor().instrument()  # type: ignore[no-untyped-call]
 
 client = OpenAI()
 for number in range(5):

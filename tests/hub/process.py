@@ -138,10 +138,10 @@ class Hub:
     def metric(self, name: str, **labels: str) -> float:
         return self.metrics().get((name, frozenset(labels.items())), 0.0)
 
-    def query(self, sql: str, *arguments: str) -> Ran:
+    def query(self, sql: str) -> Ran:
         """`llmhub query` on the hub's store, whether the hub runs or not."""
         return llmhub(
-            self.directory, "query", sql, "--format", "JSONEachRow", "--store", self.dsn, *arguments, settings=self.settings
+            self.directory, "query", sql, "--store", self.dsn, "--format", "JSONEachRow", settings=self.settings
         )
 
     def terminate(self) -> None:
@@ -176,12 +176,13 @@ class Exports:
     """The Export methods of a hub's gRPC port, taking and giving bytes."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._methods = {signal: channel.unary_unary(f"/{name}/Export") for signal, name in SERVICES.items()}
+        self._methods: dict[Signal, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {
+            signal: channel.unary_unary(f"/{name}/Export") for signal, name in SERVICES.items()
+        }
 
     def send(self, signal: Signal, body: bytes) -> bytes:
         """Raises grpc.RpcError."""
-        answer: bytes = self._methods[signal](body, timeout=30)
-        return answer
+        return self._methods[signal](body, timeout=30)
 
     def start(self, signal: Signal, body: bytes) -> grpc.Future[bytes]:
         return self._methods[signal].future(body, timeout=60)

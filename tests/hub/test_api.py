@@ -44,7 +44,9 @@ def test_metrics_are_prometheus_text_with_the_collectors_families(hub: Hub) -> N
 
 def test_every_request_moves_the_counts_of_its_signal_and_outcome(hub: Hub, exports: Exports, service: str) -> None:
     def counts() -> list[float]:
-        requests = [hub.metric("llmhub_collector_requests_total", signal="traces", outcome=o) for o in ("stored", "invalid")]
+        requests = [
+            hub.metric("llmhub_collector_requests_total", signal="traces", outcome=o) for o in ("stored", "invalid")
+        ]
         return [
             *requests,
             hub.metric("llmhub_collector_refused_total", signal="traces", reason="unsupported_media_type"),

@@ -48,7 +48,8 @@ def span(service: str) -> bytes:
 
 def test_a_span_written_into_otel_traces_becomes_a_priced_call(hub: Hub, service: str) -> None:
     columns = ", ".join(f"`{name}`" for name in json.loads(span(service)))
-    answer = hub.clickhouse(f"INSERT INTO otel_traces ({columns}) FORMAT JSONEachRow", span(service), user="writer:secret")
+    sql = f"INSERT INTO otel_traces ({columns}) FORMAT JSONEachRow"
+    answer = hub.clickhouse(sql, span(service), user="writer:secret")
     assert answer.status == 200, answer.data
     (call,) = hub.rows(f"SELECT * FROM llm_calls WHERE service = '{service}'")
     assert (call["tenant"], call["environment"], call["model"]) == ("default", "production", "gpt-4o-mini-2024-07-18")

@@ -59,9 +59,7 @@ def test_spans_logs_and_metrics_are_stored_and_calls_priced(
     assert count(server, f"otel_metrics_gauge WHERE MetricName = '{service}' AND Value = 2.5") == 1
 
 
-def test_a_bad_record_is_reported_and_a_bad_request_refused(
-    server: Hub, remote_exports: Exports, service: str
-) -> None:
+def test_a_bad_record_is_reported_and_a_bad_request_refused(server: Hub, remote_exports: Exports, service: str) -> None:
     late = span(start_time_unix_nano=2 * SECOND)
     answer = remote_exports.send(Signal.TRACES, traces(span(), late, service=service).SerializeToString())
     assert b"start_time_unix_nano is before 2010-01-01" in answer

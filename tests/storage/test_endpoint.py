@@ -45,7 +45,7 @@ def test_the_format_is_taken_from_the_sql_then_the_header_then_the_parameter(end
         endpoint.send("POST", "SELECT 'a'", params={"default_format": "JSONCompactEachRow"}),
         endpoint.send("POST", "SELECT 'a'"),
     ]
-    assert [response.data for response in chosen] == [b"{\"'a'\":\"a\"}\n", b'"a"\n', b'["a"]\n', b"a\n"]
+    assert [response.data for response in chosen] == [b'{"\'a\'":"a"}\n', b'"a"\n', b'["a"]\n', b"a\n"]
     names = [response.headers["X-ClickHouse-Format"] for response in chosen]
     assert names == ["JSONEachRow", "CSV", "JSONCompactEachRow", "TabSeparated"]
     types = [response.headers["Content-Type"].partition(";")[0] for response in chosen]
@@ -56,7 +56,7 @@ def test_every_answer_says_what_clickhouse_says_in_headers(endpoint: Endpoint) -
     response = endpoint.get("SELECT 1", query_id="my-id")
     assert response.headers["X-ClickHouse-Query-Id"] == "my-id"
     assert response.headers["X-ClickHouse-Timezone"]
-    assert response.headers["X-ClickHouse-Server-Display-Name"] == "llm-hub"
+    assert response.headers["X-ClickHouse-Server-Display-Name"] == "llmhub"
     assert all(isinstance(v, str) for v in json.loads(response.headers["X-ClickHouse-Summary"]).values())
     assert "\n" not in endpoint.get("SELECT 1", query_id="a\r\nX-Evil: 1").headers["X-ClickHouse-Query-Id"]
 
@@ -270,7 +270,7 @@ def test_the_handshake_of_clickhouse_go_is_answered_in_its_own_revision(endpoint
         [
             b"\x01\x00\x02\xff\xff\xff\xff\x00",  # block info
             b"\x04\x01",  # four columns, one row
-            text(b"displayName()") + text(b"String") + b"\x00" + text(b"llm-hub"),
+            text(b"displayName()") + text(b"String") + b"\x00" + text(b"llmhub"),
             text(b"version()") + text(b"String") + b"\x00" + text(version),
             text(b"revision()") + text(b"UInt32") + b"\x00" + b"\x00\x00\x00\x00",
             text(b"timezone()") + text(b"String") + b"\x00" + text(timezone),

@@ -24,7 +24,13 @@ from storage import reference, schema
 from storage.embedded import EmbeddedStore
 
 GOLDEN = Path(__file__).parent / "golden"
-SDKS = ("otel-genai-openai", "openllmetry-openai", "openllmetry-openai-0.40-legacy", "openinference-openai", "otel-openai-v2")
+SDKS = (
+    "otel-genai-openai",
+    "openllmetry-openai",
+    "openllmetry-openai-0.40-legacy",
+    "openinference-openai",
+    "otel-openai-v2",
+)
 COLUMNS = (
     "operation, provider, request_model, response_model, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, "
     "reasoning_tokens, streaming, finish_reasons, is_error, error_type, error_class, response_id, cost, dialect"

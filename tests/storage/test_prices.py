@@ -18,7 +18,12 @@ TOLERANCE = 1e-9
 
 
 def insert_call(model: str, provider: str, time: datetime, **usage: int) -> dict[str, object]:
-    names = {"input": "gen_ai.usage.input_tokens", "output": "gen_ai.usage.output_tokens", "cache_read": "gen_ai.usage.cache_read.input_tokens", "cache_write": "gen_ai.usage.cache_write.input_tokens"}
+    names = {
+        "input": "gen_ai.usage.input_tokens",
+        "output": "gen_ai.usage.output_tokens",
+        "cache_read": "gen_ai.usage.cache_read.input_tokens",
+        "cache_write": "gen_ai.usage.cache_write.input_tokens",
+    }
     return {
         "Timestamp": f"{time:%Y-%m-%d %H:%M:%S}",
         "TraceId": "0" * 31 + "1",
@@ -36,7 +41,12 @@ def insert_call(model: str, provider: str, time: datetime, **usage: int) -> dict
 def costs(store: EmbeddedStore, tenant: str, spans: list[dict[str, object]]) -> list[float | None]:
     """The cost of each span, written into otel_traces as another collector would."""
     rows = [{**row, "Tenant": tenant, "SpanId": f"{number:016x}"} for number, row in enumerate(spans, start=1)]
-    store.insert("otel_traces", "\n".join(map(json.dumps, rows)).encode(), fmt="JSONEachRow", settings={"max_partitions_per_insert_block": 0})
+    store.insert(
+        "otel_traces",
+        "\n".join(map(json.dumps, rows)).encode(),
+        fmt="JSONEachRow",
+        settings={"max_partitions_per_insert_block": 0},
+    )
     found = store.rows("SELECT span_id, cost FROM llm_calls WHERE tenant = {t:String}", params={"t": tenant})
     by_id = {row["span_id"]: row["cost"] for row in found}
     return [by_id[f"{number:016x}"] for number in range(1, len(spans) + 1)]
@@ -53,7 +63,12 @@ def random_cases() -> list[tuple[str, str, datetime, dict[str, int]]]:
         provider, model = rng.choice(named)
         prompt = rng.choice([rng.randrange(1, 5_000), rng.randrange(150_000, 900_000)])
         cached = rng.randrange(prompt)
-        usage = {"input": prompt, "output": rng.randrange(10_000), "cache_read": cached, "cache_write": rng.randrange(prompt - cached)}
+        usage = {
+            "input": prompt,
+            "output": rng.randrange(10_000),
+            "cache_read": cached,
+            "cache_write": rng.randrange(prompt - cached),
+        }
         time = datetime(2024, 6, 1, 12, tzinfo=UTC) + timedelta(days=rng.randrange(880))
         cases.append((provider.id, model.id, time, usage))
     return cases
@@ -65,7 +80,12 @@ def test_random_calls_cost_what_genai_prices_says(llm_store: EmbeddedStore) -> N
     stored = costs(llm_store, "prices", [insert_call(m, otel.get(p, p), time, **usage) for p, m, time, usage in cases])
     wrong = []
     for (provider, model, time, usage), cost in zip(cases, stored, strict=True):
-        counts = Usage(input_tokens=usage["input"], output_tokens=usage["output"], cache_read_tokens=usage["cache_read"], cache_write_tokens=usage["cache_write"])
+        counts = Usage(
+            input_tokens=usage["input"],
+            output_tokens=usage["output"],
+            cache_read_tokens=usage["cache_read"],
+            cache_write_tokens=usage["cache_write"],
+        )
         expected = float(calc_price(counts, model, provider_id=provider, genai_request_timestamp=time).total_price)
         if cost is None or abs(cost - expected) > TOLERANCE * max(1.0, expected):
             wrong.append((provider, model, time, usage, cost, expected))
@@ -95,7 +115,12 @@ def test_a_price_change_applies_from_its_day_on(llm_store: EmbeddedStore) -> Non
 
 @pytest.mark.parametrize(
     "model",
-    ["claude-sonnet-4-5-20250929", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "anthropic/claude-sonnet-4-5:beta", "Claude-Sonnet-4-5"],
+    [
+        "claude-sonnet-4-5-20250929",
+        "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "anthropic/claude-sonnet-4-5:beta",
+        "Claude-Sonnet-4-5",
+    ],
 )
 def test_spellings_of_a_model_cost_the_same(llm_store: EmbeddedStore, model: str) -> None:
     call = insert_call(model, "anthropic", datetime(2026, 6, 1, tzinfo=UTC), input=1_000_000)

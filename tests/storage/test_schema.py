@@ -42,21 +42,23 @@ def test_a_migration_that_changed_after_it_was_applied_is_an_error(
 ) -> None:
     known = schema.migrations(llm_store.database)
     edited = [dataclasses.replace(known[0], checksum="other"), *known[1:]]
-    monkeypatch.setattr(schema, "migrations", lambda database: edited)
+    monkeypatch.setattr(schema, "migrations", lambda *store: edited)
     with pytest.raises(SchemaError, match=f"{known[0].name} was applied to this store in another form"):
         schema.pending(llm_store)
 
 
 def test_a_store_of_a_newer_program_is_refused(llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     known = schema.migrations(llm_store.database)
-    monkeypatch.setattr(schema, "migrations", lambda database: known[:-1])
+    monkeypatch.setattr(schema, "migrations", lambda *store: known[:-1])
     with pytest.raises(SchemaError, match="install the newer program"):
         schema.pending(llm_store)
 
 
-def test_a_pending_migration_is_planned_but_not_applied(llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pending_migration_is_planned_but_not_applied(
+    llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = schema.migrations(llm_store.database)
     extra = Migration(len(known) + 1, "9999_extra", ("CREATE TABLE planned_only (x UInt8) ENGINE = Null",), "sum")
-    monkeypatch.setattr(schema, "migrations", lambda database: [*known, extra])
+    monkeypatch.setattr(schema, "migrations", lambda *store: [*known, extra])
     assert schema.pending(llm_store) == [extra]
     assert llm_store.rows("SELECT count() AS n FROM system.tables WHERE name = 'planned_only'") == [{"n": 0}]

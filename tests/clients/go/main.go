@@ -70,7 +70,7 @@ func ping(ctx context.Context, address, compression string) error {
 	if err != nil {
 		return err
 	}
-	if version.DisplayName != "llm-hub" || version.Revision != 0 || version.Version.Major < 25 {
+	if version.DisplayName != "llmhub" || version.Revision != 0 || version.Version.Major < 25 {
 		return fmt.Errorf("server version: %+v", version)
 	}
 	return nil

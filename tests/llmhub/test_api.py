@@ -1,0 +1,47 @@
+"""Health, readiness and metrics without a hub behind them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry, Counter
+
+from llmhub import api
+from llmhub.api import api_app
+
+
+async def fine() -> str:
+    return ""
+
+
+async def broken() -> str:
+    return "the disk is full; free some space"
+
+
+async def stuck() -> str:
+    await asyncio.sleep(60)
+    return ""
+
+
+def test_readiness_names_each_check_that_fails() -> None:
+    client = TestClient(api_app(CollectorRegistry(), {"a": fine, "b": broken}))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "problems": {"b": "the disk is full; free some space"}}
+    assert client.get("/healthz").text == "ok\n"
+
+
+def test_readiness_does_not_wait_for_a_check_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "CHECK_SECONDS", 0.05)
+    answer = TestClient(api_app(CollectorRegistry(), {"store": stuck})).get("/readyz")
+    assert (answer.status_code, answer.json()["problems"]) == (503, {"store": "no answer within 0.05 s"})
+
+
+def test_metrics_shows_the_registry_it_was_given() -> None:
+    registry = CollectorRegistry()
+    Counter("things", "Things", registry=registry).inc(3)
+    answer = TestClient(api_app(registry, {})).get("/metrics")
+    assert "things_total 3.0" in answer.text
+    assert answer.headers["content-type"].startswith("text/plain")
