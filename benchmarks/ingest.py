@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 USER = {"X-ClickHouse-User": "bench", "X-ClickHouse-Key": "bench"}
 LISTENERS = ("RECEIVERS__OTLP_GRPC", "RECEIVERS__OTLP_HTTP", "STORAGE__CLICKHOUSE_HTTP", "API")
 START_SECONDS = 60.0
-STANDSTILL_SECONDS = 30.0
+STANDSTILL_SECONDS = 45.0  # longer than rotel waits between two attempts
 MERGE_SECONDS = 60.0
 POLL_SECONDS = 0.1
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -53,10 +53,14 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True)
 class Limit:
-    """How long one measurement lasts: `seconds`, or until `spans` are sent if that is not 0."""
+    """How long one measurement lasts: `seconds`, or until `spans` are sent if that is not 0.
+
+    `rotel_batch` is the most spans in one of rotel's inserts; 0: as much as the hub may put into one of its own.
+    """
 
     seconds: float
     spans: int
+    rotel_batch: int = 0
 
     def task(self) -> dict[str, float]:
         return {"spans": self.spans} if self.spans else {"seconds": self.seconds}
@@ -82,6 +86,7 @@ class Result:
     peak_rss: dict[str, int]
     disk: dict[str, float]
     merge_seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def cpu_total(self) -> float:
@@ -163,12 +168,12 @@ def _addresses(hub: subprocess.Popen[str]) -> dict[str, str]:
 
 
 @contextmanager
-def running_rotel(hub: Hub, directory: Path, workload: Workload) -> Iterator[tuple[str, Watched]]:
+def running_rotel(hub: Hub, directory: Path, batch_spans: int) -> Iterator[tuple[str, Watched]]:
     """rotel as `pip install rotel` brings it, writing otel_traces of `hub`; its defaults but for the batch size."""
     address, http = _free_address(), _free_address()
     options = {
         "exporter": "clickhouse",
-        "batch-max-size": str(batch_requests(workload) * workload.spans),
+        "batch-max-size": str(batch_spans),
         "otlp-grpc-endpoint": address,
         "otlp-http-endpoint": http,
         "clickhouse-exporter-endpoint": hub.clickhouse_http,
@@ -262,13 +267,23 @@ def measure_hub(workload: Workload, limit: Limit) -> Result:
 
 
 def measure_rotel(workload: Workload, limit: Limit) -> Result:
+    batch_spans = limit.rotel_batch or batch_requests(workload) * workload.spans
     with (
         _directory() as directory,
         running_hub(directory) as hub,
-        running_rotel(hub, directory, workload) as (address, rotel),
+        running_rotel(hub, directory, batch_spans) as (address, rotel),
         generator(address, workload) as load,
     ):
-        return _measure("rotel", workload, limit, load, hub, [rotel, replace(hub.process, name="engine")])
+        result = _measure("rotel", workload, limit, load, hub, [rotel, replace(hub.process, name="engine")])
+        return replace(result, notes=tuple(_complaints(directory / "rotel.log")))
+
+
+def _complaints(log: Path) -> Iterator[str]:
+    """What rotel logged of inserts that it gave up or repeated; the engine's work for them is in its CPU."""
+    told = [re.sub(r"\x1b\[\d*m", "", line) for line in log.read_text().splitlines()]
+    if retries := sum("will retry" in line for line in told):
+        yield f"rotel repeated {retries} inserts, warm-up included: after 5 s it takes one for failed"
+    yield from [line for line in told if " ERROR " in line or " WARN " in line][-3:]
 
 
 def _measure(
@@ -514,6 +529,7 @@ def lines(result: Result) -> Iterator[str]:
         yield _line("generator", f"{cpu:.1f}", "us/span", "not in the CPU above")
     memory = {name: f"{value / 1e6:,.0f}" for name, value in result.peak_rss.items()}
     yield _line("peak RSS", f"{sum(result.peak_rss.values()) / 1e6:,.0f}", "MB", _sum(memory))
+    yield from (f"    {note}" for note in result.notes)
     yield _line("on disk", f"{disk['all tables']:.0f}", "bytes/span", f"otel_traces {disk['otel_traces']:.0f}")
 
 
@@ -553,7 +569,7 @@ def write_json(path: Path, facts: dict[str, str], results: Sequence[Result]) -> 
 
 def main() -> int:
     arguments = _arguments()
-    limit = Limit(arguments.seconds, arguments.spans)
+    limit = Limit(arguments.seconds, arguments.spans, arguments.rotel_batch)
     ways = [way for way in WAYS if not getattr(arguments, f"skip_{way}")]
     facts = environment() | ({"rotel": rotel_version()} if "rotel" in ways else {})
     print(heading(facts, limit))
@@ -573,6 +589,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of one measurement")
     parser.add_argument("--spans", type=int, default=0, help="send that many instead of --seconds")
     parser.add_argument("--outstanding", type=int, default=0, help="requests under way; default: as the workload says")
+    parser.add_argument("--rotel-batch", type=int, default=0, help="spans in rotel's inserts; default: as the hub's")
     for way in WAYS:
         parser.add_argument(f"--skip-{way}", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")

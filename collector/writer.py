@@ -93,7 +93,7 @@ class Writer:
         outcome = "failed"
         data = b"".join(envelope.data for envelope in batch)
         try:
-            with tracer.start_as_current_span("insert", attributes={"signal": signal, "requests": len(batch)}):
+            with tracer.start_as_current_span("insert", attributes={"signal": signal.value, "requests": len(batch)}):
                 self._store.insert(f"otlp_{signal}", data, fmt="Protobuf", settings=settings)
             outcome = "committed"
         finally:
