@@ -35,6 +35,9 @@ BAD_DATA = {
     252: "TOO_MANY_PARTS_IN_ONE_INSERT",
     444: "UNKNOWN_PROTOBUF_FORMAT",
 }
+# These say so only when they come out of the parser: a oneof that is set twice, an array that ends early, a bool
+# that is neither 0 nor 1.
+BAD_DATA_IN_PARSER = {36: "BAD_ARGUMENTS", 49: "LOGICAL_ERROR", 436: "PROTOBUF_BAD_CAST"}
 INSERT_SETTINGS: Mapping[str, str | int] = {
     "format_schema_source": "string",
     "format_schema": otlp_schema.proto(),
@@ -101,7 +104,7 @@ class Writer:
             self._metrics.batches.labels(signal, outcome).inc()
 
     def _refused(self, batch: Sequence[Envelope], error: StoreError) -> dict[int, Outcome]:
-        if error.code not in BAD_DATA:
+        if not _is_bad_data(error):
             log.error("the store refused a batch", extra={"requests": len(batch), "error": error.message})
             return {envelope.request_id: _unavailable(error) for envelope in batch}
         if len(batch) == 1:
@@ -141,6 +144,10 @@ def _token(batch: Sequence[Envelope]) -> str:
         digest.update(envelope.request_id.to_bytes(8, "little"))
         digest.update(hashlib.sha256(envelope.body).digest())
     return digest.hexdigest()
+
+
+def _is_bad_data(error: StoreError) -> bool:
+    return error.code in BAD_DATA or (error.code in BAD_DATA_IN_PARSER and "ProtobufRowInputFormat" in error.message)
 
 
 def _is_broken(envelope: Envelope) -> bool:

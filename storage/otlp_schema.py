@@ -95,9 +95,9 @@ JSON_SETTINGS = {
 }
 
 
-def any_value_json(value: str) -> str:
-    """SQL for the JSON text of an AnyValue; needs JSON_SETTINGS."""
-    sql = f"toJSONString({value})"
+def any_value_json(typed: str) -> str:
+    """SQL for the JSON of what an AnyValue holds, from the toJSONString of that AnyValue under JSON_SETTINGS."""
+    sql = typed
     for function, pattern, replacement in _JSON_STEPS:
         sql = f"{function}({sql}, {_quote(pattern)}, {_quote(replacement)})"
     return sql
@@ -106,43 +106,53 @@ def any_value_json(value: str) -> str:
 LEAVES = ("t", "s", "b", "i", "d", "y")
 
 
-def any_value_text(leaf: Callable[[str], str], value: str) -> str:
+def any_value_text(leaf: Callable[[str], str], typed: str) -> str:
     """SQL for an AnyValue as the OpenTelemetry ClickHouse exporter stores it: a string as it is,
     bytes as base64, arrays and kvlists as JSON, numbers and booleans as their literal, none as ''.
 
-    `leaf` names the expression of each of LEAVES and `value` the whole: an expression over a leaf is
-    cheap to analyse, one over the nested type is not.
+    `leaf` names the expression of each of LEAVES, `typed` that of its toJSONString (used for arrays and kvlists).
     """
     number, boolean, double, text, blob = (f"assumeNotNull({leaf(name)})" for name in "ibdsy")
     kind = leaf("t")
     return (
         f"multiIf({kind} = 's', {text}, {kind} = 'i', toString({number}), {kind} = 'd', toString({double}), "
         f"{kind} = 'b', toString({boolean}), {kind} = 'y', base64Encode({blob}), {kind} = 'none', '', "
-        f"{any_value_json(value)})"
+        f"{any_value_json(typed)})"
     )
 
 
 def attributes_map(attributes: str) -> str:
     """SQL for the Map(LowCardinality(String), String) of an attribute list that is not nested deep."""
-    text = any_value_text(lambda name: f"v.{name}", "v")
+    text = any_value_text(lambda name: f"v.{name}", "toJSONString(v)")
     return f"CAST(({attributes}.key, arrayMap(v -> {text}, {attributes}.value)), 'Map(LowCardinality(String), String)')"
 
 
-def attribute_leaves(path: str) -> str:
-    """SQL that picks apart the attribute list at `path` into the columns ATTRIBUTE_LEAVES."""
-    parts = [f"{path}.key AS attribute_key", f"{path}.value AS attribute_value"]
-    return ", ".join(parts + [f"{path}.value.{name} AS attribute_{name}" for name in LEAVES])
+def picked(path: str, name: str, levels: int) -> str:
+    """SQL that picks the AnyValues at `path`, `levels` arrays deep, apart into the columns picked_columns(name).
+
+    An expression over a leaf is cheap to analyse, one over the nested type is not; so the nested type is used once,
+    before anything is unnested.
+    """
+    typed = "if(v.t IN ('a', 'k'), toJSONString(v), '')"
+    for level in range(levels):
+        typed = f"arrayMap({'v' if level == 0 else f'l{level}'} -> {typed}, {'%s'})"
+        typed = typed % (f"l{level + 1}" if level + 1 < levels else path)
+    return ", ".join([f"{typed} AS {name}_json", *(f"{path}.{leaf} AS {name}_{leaf}" for leaf in LEAVES)])
 
 
-ATTRIBUTE_LEAVES = ", ".join(["attribute_key", "attribute_value", *(f"attribute_{name}" for name in LEAVES)])
+def picked_columns(name: str) -> list[str]:
+    return [f"{name}_{leaf}" for leaf in ("json", *LEAVES)]
 
 
-def leaves_map() -> str:
-    """SQL for the Map(LowCardinality(String), String) of the columns ATTRIBUTE_LEAVES."""
-    text = any_value_text(lambda name: f"_{name}", "_value")
-    names = ["value", *LEAVES]
-    inside, outside = (", ".join(f"{prefix}_{name}" for name in names) for prefix in ("", "attribute"))
-    return f"CAST((attribute_key, arrayMap(({inside}) -> {text}, {outside})), 'Map(LowCardinality(String), String)')"
+def picked_text(name: str) -> str:
+    """SQL for the text of one AnyValue that was picked apart as `name`."""
+    return any_value_text(lambda leaf: f"{name}_{leaf}", f"{name}_json")
+
+
+def picked_map(keys: str, name: str) -> str:
+    """SQL for the Map(LowCardinality(String), String) of the array `keys` and the AnyValues picked apart as `name`."""
+    inside, outside = ", ".join(picked_columns("v")), ", ".join(picked_columns(name))
+    return f"CAST(({keys}, arrayMap(({inside}) -> {picked_text('v')}, {outside})), 'Map(LowCardinality(String), String)')"
 
 
 def _quote(text: str) -> str:
@@ -166,8 +176,8 @@ message Span {{
   fixed64 start_time_unix_nano = 7; fixed64 end_time_unix_nano = 8; repeated {nested} attributes = 9;
   repeated Event events = 11; repeated Link links = 13; Status status = 15;
 }}
-message ScopeSpans {{ Scope scope = 1; repeated Span spans = 2; }}
-message ResourceSpans {{ Resource resource = 1; repeated ScopeSpans scope_spans = 2; }}
+message ScopeSpans {{ Scope scope = 1; repeated Span spans = 2; string schema_url = 3; }}
+message ResourceSpans {{ Resource resource = 1; repeated ScopeSpans scope_spans = 2; string schema_url = 3; }}
 message TracesRequest {{ repeated ResourceSpans resource_spans = 1; }}
 message TracesEnvelope {{ {envelope} TracesRequest request = 4; }}
 
@@ -221,48 +231,77 @@ message MetricsEnvelope {{ {envelope} MetricsRequest request = 4; }}
 """
 
 
-ENVELOPE_COLUMNS = "tenant LowCardinality(String), received_at UInt64, request_id UInt64"
+ENVELOPE = {"tenant": "LowCardinality(String)", "received_at": "UInt64", "request_id": "UInt64"}
 
 
 def landing_columns(signal: str) -> str:
-    """The columns of `otlp_<signal>`, named as the messages of `proto` name their fields."""
-    return f"{ENVELOPE_COLUMNS}, request Tuple({_REQUESTS[signal]()})"
+    """The columns of `otlp_<signal>`: one a field of the message, named by its path, an array for each level that
+    repeats. One nested column instead would put its whole type into the analysis of every path into it."""
+    columns = {**ENVELOPE, **_LANDINGS[signal]()}
+    return ", ".join(f"`{path}` {kind}" for path, kind in columns.items())
 
 
-def _resource() -> str:
-    return f"resource Tuple(attributes {attributes_type(FLAT_DEPTH)})"
+def _repeated(path: str, levels: int, fields: dict[str, str]) -> dict[str, str]:
+    return {f"{path}.{name}": "Array(" * levels + kind + ")" * levels for name, kind in fields.items()}
 
 
-def _scope() -> str:
-    return (
-        f"scope Tuple(name String, version String, attributes {attributes_type(FLAT_DEPTH)}, "
-        "dropped_attributes_count UInt32)"
-    )
+def _origin(resources: str, scopes: str) -> dict[str, str]:
+    """Resource and scope, which all signals share."""
+    attributes = attributes_type(FLAT_DEPTH)
+    scope = {
+        "scope.name": "String",
+        "scope.version": "String",
+        "scope.attributes": attributes,
+        "scope.dropped_attributes_count": "UInt32",
+        "schema_url": "String",
+    }
+    resource = {"resource.attributes": attributes, "schema_url": "String"}
+    return {**_repeated(f"request.{resources}", 1, resource), **_repeated(f"request.{resources}.{scopes}", 2, scope)}
 
 
-def _traces() -> str:
-    span = (
-        "trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32, "
-        f"start_time_unix_nano UInt64, end_time_unix_nano UInt64, attributes {attributes_type(NESTED_DEPTH)}, "
-        f"events Array(Tuple(time_unix_nano UInt64, name String, attributes {attributes_type(FLAT_DEPTH)})), "
-        f"links Array(Tuple(trace_id String, span_id String, trace_state String, attributes {attributes_type(FLAT_DEPTH)})), "
-        "status Tuple(message String, code Int32)"
-    )
-    return (
-        f"resource_spans Array(Tuple({_resource()}, scope_spans Array(Tuple({_scope()}, spans Array(Tuple({span}))))))"
-    )
+def _traces() -> dict[str, str]:
+    flat = attributes_type(FLAT_DEPTH)
+    span = {
+        "trace_id": "String",
+        "span_id": "String",
+        "trace_state": "String",
+        "parent_span_id": "String",
+        "name": "String",
+        "kind": "Int32",
+        "start_time_unix_nano": "UInt64",
+        "end_time_unix_nano": "UInt64",
+        "attributes": attributes_type(NESTED_DEPTH),
+        "status.message": "String",
+        "status.code": "Int32",
+    }
+    event = {"time_unix_nano": "UInt64", "name": "String", "attributes": flat}
+    link = {"trace_id": "String", "span_id": "String", "trace_state": "String", "attributes": flat}
+    path = "request.resource_spans.scope_spans.spans"
+    return {
+        **_origin("resource_spans", "scope_spans"),
+        **_repeated(path, 3, span),
+        **_repeated(f"{path}.events", 4, event),
+        **_repeated(f"{path}.links", 4, link),
+    }
 
 
-def _logs() -> str:
-    record = (
-        f"time_unix_nano UInt64, severity_number Int32, severity_text String, body {any_value_type(NESTED_DEPTH)}, "
-        f"attributes {attributes_type(NESTED_DEPTH)}, flags UInt32, trace_id String, span_id String, "
-        "observed_time_unix_nano UInt64, event_name String"
-    )
-    return (
-        f"resource_logs Array(Tuple({_resource()}, scope_logs Array(Tuple({_scope()}, "
-        f"log_records Array(Tuple({record})), schema_url String)), schema_url String))"
-    )
+def _logs() -> dict[str, str]:
+    record = {
+        "time_unix_nano": "UInt64",
+        "observed_time_unix_nano": "UInt64",
+        "severity_number": "Int32",
+        "severity_text": "String",
+        "body": any_value_type(NESTED_DEPTH),
+        "attributes": attributes_type(NESTED_DEPTH),
+        "flags": "UInt32",
+        "trace_id": "String",
+        "span_id": "String",
+        "event_name": "String",
+    }
+    return {
+        **_origin("resource_logs", "scope_logs"),
+        **_repeated("request.resource_logs.scope_logs.log_records", 3, record),
+    }
 
 
 def metric_fields() -> str:
@@ -291,12 +330,13 @@ def metric_fields() -> str:
     )
 
 
-def _metrics() -> str:
-    return (
-        f"resource_metrics Array(Tuple({_resource()}, scope_metrics Array(Tuple({_scope()}, "
-        f"metrics Array(Tuple({metric_fields()})), schema_url String)), schema_url String))"
-    )
+def _metrics() -> dict[str, str]:
+    metrics = {"metrics": f"Tuple({metric_fields()})"}
+    return {
+        **_origin("resource_metrics", "scope_metrics"),
+        **_repeated("request.resource_metrics.scope_metrics", 3, metrics),
+    }
 
 
-_REQUESTS = {"traces": _traces, "logs": _logs, "metrics": _metrics}
-SIGNALS = tuple(_REQUESTS)
+_LANDINGS = {"traces": _traces, "logs": _logs, "metrics": _metrics}
+SIGNALS = tuple(_LANDINGS)

@@ -26,10 +26,9 @@ SPAN_LEAVES = (
     "trace_id, span_id, trace_state, parent_span_id, name, kind, start_ns, end_ns, event_ns, event_name, "
     "event_attributes, link_trace_id, link_span_id, link_trace_state, link_attributes, status_message, status_code"
 )
-LOG_LEAVES = "time_ns, observed_ns, severity_number, severity_text, body, body_t, body_s, body_b, body_i, body_d, body_y, flags, trace_id, span_id, event_name"
+LOG_LEAVES = "time_ns, observed_ns, severity_number, severity_text, flags, trace_id, span_id, event_name"
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.MULTILINE)
-_LOG_BODY = "request.resource_logs.scope_logs.log_records.body"
 # Attributes that hold what people and models said, under whatever flattened key.
 CONTENT_KEYS = (
     r"^(?:llm\\.(?:input_messages|output_messages|prompts|choices|tools|request\\.functions|prompt_template)"
@@ -125,16 +124,16 @@ def _fragments() -> dict[str, str]:
     return {
         **{f"landing_columns_{signal}": otlp.landing_columns(signal) for signal in otlp.SIGNALS},
         **{name: otlp.attributes_map(name) for name in ("resource_attributes", "scope_attributes")},
-        "attributes": otlp.leaves_map(),
-        "span_attribute_leaves": otlp.attribute_leaves("request.resource_spans.scope_spans.spans.attributes"),
-        "log_attribute_leaves": otlp.attribute_leaves("request.resource_logs.scope_logs.log_records.attributes"),
+        "attributes": otlp.picked_map("attribute_key", "attribute"),
+        "span_attributes": otlp.picked("request.resource_spans.scope_spans.spans.attributes.value", "attribute", 4),
+        "log_attributes": otlp.picked("request.resource_logs.scope_logs.log_records.attributes.value", "attribute", 4),
         "event_attributes": otlp.attributes_map("e"),
         "point_attributes": otlp.attributes_map("point.attributes"),
-        "body": otlp.any_value_text(lambda name: f"body_{name}", "body"),
-        "body_leaves": ", ".join(f"{_LOG_BODY}.{name} AS body_{name}" for name in otlp.LEAVES),
+        "body": otlp.picked_text("body"),
+        "log_body": otlp.picked("request.resource_logs.scope_logs.log_records.body", "body", 3),
         "metric_fields": otlp.metric_fields(),
-        "span_leaves": f"{SPAN_LEAVES}, {otlp.ATTRIBUTE_LEAVES}",
-        "log_leaves": f"{LOG_LEAVES}, {otlp.ATTRIBUTE_LEAVES}",
+        "span_leaves": ", ".join([SPAN_LEAVES, "attribute_key", *otlp.picked_columns("attribute")]),
+        "log_leaves": ", ".join([LOG_LEAVES, "attribute_key", *otlp.picked_columns("attribute"), *otlp.picked_columns("body")]),
         "content_keys": CONTENT_KEYS,
         "time_in_range": _in_time("t"),
         "point_in_time": _in_time("p.time_unix_nano"),
