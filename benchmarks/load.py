@@ -69,7 +69,7 @@ class Workload:
 
 WORKLOADS = {
     workload.name: workload
-    for workload in (Workload("large", 512, 0, 64), Workload("prompts", 512, 2048, 64), Workload("small", 8, 0, 1024))
+    for workload in (Workload("large", 512, 0, 192), Workload("prompts", 512, 2048, 64), Workload("small", 8, 0, 1024))
 }
 
 

@@ -27,10 +27,12 @@ class PipelineSettings:
     """When a batch is written, and how much may wait."""
 
     flush_seconds: float = 0.25
-    """Seconds a request waits for company before its batch is inserted, or longer: twice the time of the last
-    insert, so that a slow store is not kept busy with small batches."""
-    max_batch_bytes: int = 32 << 20
-    """A batch of this size is inserted at once."""
+    """Seconds a request waits for company before its batch is inserted; longer, up to half a second, where inserts
+    take longer, so that they never fill more than half of the time of a nearly idle hub."""
+    batch_bytes: int = 16 << 20
+    """A batch of this size is inserted at once when an insert thread is free."""
+    max_batch_bytes: int = 64 << 20
+    """While all insert threads are busy, batches grow up to this size."""
     max_pending_bytes: int = 256 << 20
     """Bytes received and not yet committed; above it senders are told to retry."""
     concurrent_inserts: int = 2
@@ -129,10 +131,10 @@ class Pipeline:
         future: asyncio.Future[Outcome] = loop.create_future()
         queue.add(envelope, future)
         self._account(len(envelope.data))
-        if queue.size >= self._settings.max_batch_bytes:
+        if queue.size >= self._settings.batch_bytes:
             self._start_insert(envelope.signal)
         elif queue.timer is None:
-            delay = max(self._settings.flush_seconds, 2 * queue.insert_seconds)
+            delay = max(self._settings.flush_seconds, queue.insert_seconds)
             queue.timer = loop.call_later(delay, self._start_insert, envelope.signal)
         return await future
 

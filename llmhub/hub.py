@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -99,6 +100,9 @@ class Hub:
         api = await self._open(self._api)
         otlp_http = await self._open(self._otlp_http)
         otlp_grpc = await self._open(self._otlp_grpc)
+        # What exists by now lives as long as the process; the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
         return Addresses(otlp_grpc, otlp_http, api, clickhouse_http)
 
     async def stop(self) -> None:

@@ -130,13 +130,18 @@ def attributes_map(attributes: str) -> str:
 def picked(path: str, name: str, levels: int) -> str:
     """SQL that picks the AnyValues at `path`, `levels` arrays deep, apart into the columns picked_columns(name).
 
-    An expression over a leaf is cheap to analyse, one over the nested type is not; so the nested type is used once,
-    before anything is unnested.
+    An expression over a leaf is cheap to analyse and to run, one over the nested type is not; so the nested parts
+    are used once, before anything is unnested.
     """
-    typed = "if(v.t IN ('a', 'k'), toJSONString(v), '')"
-    for level in range(levels):
-        typed = f"arrayMap({'v' if level == 0 else f'l{level}'} -> {typed}, {'%s'})"
-        typed = typed % (f"l{level + 1}" if level + 1 < levels else path)
+    typed = (
+        f"multiIf(t = 'a', concat('{{\"t\":\"a\",\"a\":', toJSONString(a), '{_NO_KVLIST}}}'), "
+        f"t = 'k', concat('{{\"t\":\"k\"{_NO_ARRAY},\"k\":', toJSONString(k), '}}'), '')"
+    )
+    names = ["t", "a", "k"]
+    for level in range(levels, 0, -1):
+        inner = [f"{leaf}{level - 1}" if level > 1 else f"{path}.{leaf}" for leaf in names]
+        here = [f"{leaf}{level}" if level < levels else leaf for leaf in names]
+        typed = f"arrayMap(({', '.join(here)}) -> {typed}, {', '.join(inner)})"
     return ", ".join([f"{typed} AS {name}_json", *(f"{path}.{leaf} AS {name}_{leaf}" for leaf in LEAVES)])
 
 
@@ -152,7 +157,9 @@ def picked_text(name: str) -> str:
 def picked_map(keys: str, name: str) -> str:
     """SQL for the Map(LowCardinality(String), String) of the array `keys` and the AnyValues picked apart as `name`."""
     inside, outside = ", ".join(picked_columns("v")), ", ".join(picked_columns(name))
-    return f"CAST(({keys}, arrayMap(({inside}) -> {picked_text('v')}, {outside})), 'Map(LowCardinality(String), String)')"
+    return (
+        f"CAST(({keys}, arrayMap(({inside}) -> {picked_text('v')}, {outside})), 'Map(LowCardinality(String), String)')"
+    )
 
 
 def _quote(text: str) -> str:

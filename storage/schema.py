@@ -133,7 +133,9 @@ def _fragments() -> dict[str, str]:
         "log_body": otlp.picked("request.resource_logs.scope_logs.log_records.body", "body", 3),
         "metric_fields": otlp.metric_fields(),
         "span_leaves": ", ".join([SPAN_LEAVES, "attribute_key", *otlp.picked_columns("attribute")]),
-        "log_leaves": ", ".join([LOG_LEAVES, "attribute_key", *otlp.picked_columns("attribute"), *otlp.picked_columns("body")]),
+        "log_leaves": ", ".join(
+            [LOG_LEAVES, "attribute_key", *otlp.picked_columns("attribute"), *otlp.picked_columns("body")]
+        ),
         "content_keys": CONTENT_KEYS,
         "time_in_range": _in_time("t"),
         "point_in_time": _in_time("p.time_unix_nano"),

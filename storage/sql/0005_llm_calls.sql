@@ -52,7 +52,7 @@ CREATE TABLE llm_calls (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, service, toStartOfHour(timestamp), provider, model, timestamp)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
 
 -- Business and security events: guardrail decisions, budgets, approvals, evaluations, feedback.
 CREATE TABLE llm_events (
@@ -76,7 +76,7 @@ CREATE TABLE llm_events (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, category, event_name, timestamp)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
 
 -- The 1-minute roll-up. Read it through sum(), quantilesDDMerge() and uniqMerge(): rows of one key
 -- may not have been merged yet. The quantile sketches hold milliseconds: below 1 they lose accuracy.
@@ -109,7 +109,7 @@ CREATE TABLE llm_calls_1m (
 ) ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(minute)
 ORDER BY (tenant, service, minute, provider, model, environment, role, operation, error_class)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW llm_calls_1m_mv TO llm_calls_1m AS
 SELECT

@@ -52,45 +52,36 @@ ENGINE = ReplacingMergeTree(loaded_at) ORDER BY name;
 CREATE MATERIALIZED VIEW llm_calls_mv TO llm_calls AS
 WITH
     -- One look-up an attribute; the best key of each slot comes first, and a Map returns the first.
-    mapped AS (
+    named AS (
         SELECT
             * EXCEPT (ResourceAttributes, `Links.TraceId`, `Links.SpanId`, `Links.TraceState`, `Links.Attributes`),
             if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'],
                 ResourceAttributes['deployment.environment']) AS environment,
-            arraySort(pair -> pair.1.2, arrayFilter(
-                pair -> pair.1.2 > 0 AND pair.2 NOT IN ('', 'None', 'null', 'undefined', '__REDACTED__', '<REDACTED>', '[]', '{}'),
-                arrayZip(arrayMap(key -> dictGet('${database}.llm_alias', ('slot', 'priority'), key), mapKeys(SpanAttributes)), mapValues(SpanAttributes)))) AS pairs
+            CAST(
+                arrayMap(pair -> (pair.1.1, pair.2), arraySort(pair -> pair.1.2, arrayFilter(
+                    pair -> pair.1.2 > 0 AND pair.2 NOT IN ('', 'None', 'null', 'undefined', '__REDACTED__', '<REDACTED>', '[]', '{}'),
+                    arrayZip(
+                        arrayMap(key -> dictGet('${database}.llm_alias', ('slot', 'priority'), key), mapKeys(SpanAttributes)),
+                        mapValues(SpanAttributes))))),
+                'Map(LowCardinality(String), String)') AS slots
         FROM otel_traces
     ),
     -- What kind of work the span is. Umbrella spans repeat the usage of their children: only leaves count.
-    named AS (
-        SELECT
-            * EXCEPT (pairs),
-            CAST((pairs.1.1, pairs.2), 'Map(LowCardinality(String), String)') AS slots,
-            arrayFirst(name -> name != '', [
-                slots['vercel_operation'], slots['operation'], slots['openinference_kind'], slots['langfuse_type'],
-                slots['request_type'], slots['span_type']]) AS raw_operation
-        FROM mapped
-        WHERE notEmpty(pairs)
-    ),
+    -- Each step refers to columns of the step before it, because an alias used twice within one SELECT is analysed
+    -- twice, and this query is analysed for every insert; so is each column that a step passes on.
     classified AS (
         SELECT
-            *,
+            * EXCEPT (`Events.Timestamp`, `Events.Name`, `Events.Attributes`),
+            arrayFirst(name -> name != '', [
+                slots['vercel_operation'], slots['operation'], slots['openinference_kind'], slots['langfuse_type'],
+                slots['request_type'], slots['span_type']]) AS raw_operation,
             multiIf(
                 SpanName = 'raw_gen_ai_request' OR slots['guardrail'] != '' OR slots['logfire_span_type'] = 'log', '',
                 match(raw_operation, '^(?:chat|text_completion|generate_content|completion|generateText|streamText|output_messages|LLM|generation|llm_request|ai\\..*\\.do(?:Generate|Stream))$'), 'llm',
                 -- The AI SDK wraps each embedding in a span of the same name that has no usage.
                 match(raw_operation, '^(?:embeddings|embedding|EMBEDDING|ai\\..*\\.doEmbed)$') AND (ScopeName != 'gen_ai' OR slots['input_tokens'] != ''), 'embedding',
                 raw_operation IN ('rerank', 'RERANKER'), 'rerank',
-                '') AS role
-        FROM named
-        WHERE role != ''
-    ),
-    -- Each step below refers to columns of the step before it: an alias used twice within one SELECT
-    -- is analysed twice, and this query is analysed for every insert.
-    emitted AS (
-        SELECT
-            *,
+                '') AS role,
             lower(slots['provider']) AS emitted_provider,
             lower(slots['service_tier']) AS emitted_tier,
             slots['finish_reasons'] AS emitted_finish,
@@ -112,7 +103,8 @@ WITH
             arrayFirst((time, name) -> name IN (
                 'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk'),
                 Events.Timestamp, Events.Name) AS first_token_at
-        FROM classified
+        FROM named
+        WHERE role != ''
     ),
     read AS (
         SELECT
@@ -141,9 +133,9 @@ WITH
             lower(slots['streaming']) IN ('true', '1') OR JSONExtractBool(invocation_json, 'stream')
                 OR match(raw_operation, 'doStream$|^streamText$') AS says_streaming,
             concat(slots['http_status'], ' ', error_type, ' ', if(error_type = '_OTHER', StatusMessage, '')) AS error_text
-        FROM emitted
+        FROM classified
     ),
-    -- wire conventions differ in whether cached tokens are part of the input; here they always are.
+    -- Conventions differ in whether cached tokens are part of the input; here they always are.
     measured AS (
         SELECT
             *,
@@ -162,28 +154,16 @@ WITH
                 slots['ttft_timestamp'] != '',
                     dateDiff('microsecond', Timestamp, parseDateTime64BestEffortOrNull(trim(BOTH '"' FROM slots['ttft_timestamp']), 6)) / 1e6,
                 first_token_at > Timestamp, (toUnixTimestamp64Nano(first_token_at) - toUnixTimestamp64Nano(Timestamp)) / 1e9,
-                NULL) AS ttft
-        FROM read
-    ),
-    counted AS (
-        SELECT
-            *,
+                NULL) AS ttft,
             if(input_was_exclusive, emitted_input + cached_input_tokens + cache_write_tokens, emitted_input) AS input_tokens,
-            if(ttft BETWEEN 0 AND 86400, ttft, NULL) AS time_to_first_token,
-            lower(model) AS model_key,
             -- Region prefix, vendor prefix, date and variant suffixes are not part of a model's name.
             replaceRegexpOne(
                 replaceRegexpOne(lower(model), '^(?:(?:us|eu|apac|global)\\.)?(?:(?:anthropic|amazon|meta|mistral|cohere|deepseek)\\.)?(?:.*/)?', ''),
-                '(?:-\\d{4}-\\d{2}-\\d{2}|[-@]\\d{8})?(?:-v\\d+(?::\\d+)?)?(?::free|:beta|:latest|-latest)?$', '') AS short_key
-        FROM measured
-    ),
-    matched AS (
-        SELECT
-            *,
+                '(?:-\\d{4}-\\d{2}-\\d{2}|[-@]\\d{8})?(?:-v\\d+(?::\\d+)?)?(?::free|:beta|:latest|-latest)?$', '') AS short_key,
             arrayFirst(id -> id != '', arrayMap(
                 key -> dictGet('${database}.llm_model', 'price_id', key),
-                [(provider, model_key), (provider, short_key), (provider, lower(request_model)), ('', model_key), ('', short_key)])) AS price_id
-        FROM counted
+                [(provider, lower(model)), (provider, short_key), (provider, lower(request_model)), ('', lower(model)), ('', short_key)])) AS price_id
+        FROM read
     ),
     priced AS (
         SELECT
@@ -191,9 +171,8 @@ WITH
             dictGet('${database}.llm_price', ('prompt_sizes', 'input', 'cache_read', 'cache_write', 'output', 'per_request', 'version'),
                 (price_id, if(emitted_tier != '' AND dictHas('${database}.llm_price', (price_id, emitted_tier), toDateTime(Timestamp)), emitted_tier, '')),
                 toDateTime(Timestamp)) AS price
-        FROM matched
-    ),
-    stepped AS (SELECT *, arrayCount(size -> input_tokens > size, price.1) AS step FROM priced)
+        FROM measured
+    )
 SELECT
     Timestamp AS timestamp,
     Tenant AS tenant,
@@ -211,8 +190,8 @@ SELECT
     request_model,
     if(response_model != '' OR error_type != '', response_model, request_model) AS response_model,
     input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, has_usage, input_was_exclusive,
-    says_streaming OR time_to_first_token IS NOT NULL AS streaming,
-    time_to_first_token,
+    says_streaming OR ttft IS NOT NULL AS streaming,
+    if(ttft BETWEEN 0 AND 86400, ttft, NULL) AS time_to_first_token,
     Duration / 1e9 AS duration,
     arrayMap(
         reason -> transform(lower(reason),
@@ -253,7 +232,7 @@ SELECT
     slots['response_id'] AS response_id,
     -- A stream without usage has cost something nobody knows; a failed call without usage has cost nothing.
     if(price.7 = '' OR (NOT has_usage AND error_type = ''), NULL,
-        ((input_tokens - least(input_tokens, cached_input_tokens + cache_write_tokens)) * price.2[step] + cached_input_tokens * price.3[step]
+        ((input_tokens - least(input_tokens, cached_input_tokens + cache_write_tokens)) * price.2[arrayCount(size -> input_tokens > size, price.1) AS step] + cached_input_tokens * price.3[step]
             + cache_write_tokens * price.4[step] + output_tokens * price.5[step]) / 1e6 + price.6) AS cost,
     if(slots['langfuse_cost'] != '', JSONExtract(slots['langfuse_cost'], 'total', 'Nullable(Float64)'), toFloat64OrNull(slots['reported_cost'])) AS reported_cost,
     price.7 AS price_version,
@@ -278,4 +257,4 @@ SELECT
     -- Only short values of keys that nothing maps; message content never comes here.
     mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND NOT match(key, '${content_keys}'), SpanAttributes) AS attributes,
     ReceivedAt AS received_at
-FROM stepped;
+FROM priced;
