@@ -239,7 +239,7 @@ def config_check(context: typer.Context) -> None:
 @config_app.command("show")
 def config_show() -> None:
     """Print every setting with its default, one a line."""
-    for key, default in configuration.keys():
+    for key, default in configuration.every_setting():
         print(f"{key}: {json.dumps(default)}")
 
 

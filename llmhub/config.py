@@ -109,12 +109,12 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
     return config
 
 
-def keys(kind: type = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def every_setting(kind: type = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every setting as (dotted key, default)."""
     hints = get_type_hints(kind)
     for item in fields(kind):
         if is_dataclass(hints[item.name]):
-            yield from keys(hints[item.name], f"{prefix}{item.name}.")
+            yield from every_setting(hints[item.name], f"{prefix}{item.name}.")
         else:
             default = item.default if item.default_factory is MISSING else item.default_factory()
             yield f"{prefix}{item.name}", default

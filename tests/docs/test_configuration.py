@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llmhub.config import keys as settings
+from llmhub.config import every_setting as settings
 from llmhub.config import load
 from storage import otlp_schema
 from storage.endpoint import EndpointUser

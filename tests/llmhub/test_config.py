@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmhub.config import Config, ConfigError, keys, load
+from llmhub.config import Config, ConfigError, every_setting, load
 from storage.endpoint import EndpointUser
 
 USERS = "LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS"
@@ -151,8 +151,8 @@ def test_loopback_needs_no_users(listen: str) -> None:
 
 
 def test_keys_lists_every_setting_once_with_its_default() -> None:
-    listed = dict(keys())
-    assert len(listed) == len(list(keys()))
+    listed = dict(every_setting())
+    assert len(listed) == len(list(every_setting()))
     assert listed["receivers.otlp_grpc.max_message_bytes"] == 20 * 1024 * 1024
     assert listed["storage.clickhouse_http.users"] == ()
     assert listed["shutdown_seconds"] == 20.0
