@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from opentelemetry import trace
 
 from collector.envelope import Envelope
@@ -25,19 +24,21 @@ tracer = trace.get_tracer("llmhub.collector")
 
 RETRY_SECONDS = 1.0
 # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
-# Only these say that the bytes are wrong. Every other error may pass, so the sender is told to retry.
+# Only these say that the bytes are wrong, some of them only with the text behind them: a oneof that is set twice, an
+# array that ends early, a bool that is neither 0 nor 1, a request about more days than an insert may touch. Every other
+# error may pass, so the sender is told to retry.
 BAD_DATA = {
-    27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
-    32: "ATTEMPT_TO_READ_AFTER_EOF",
-    33: "CANNOT_READ_ALL_DATA",
-    117: "INCORRECT_DATA",
-    131: "TOO_LARGE_STRING_SIZE",
-    252: "TOO_MANY_PARTS_IN_ONE_INSERT",
-    444: "UNKNOWN_PROTOBUF_FORMAT",
+    27: "",  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+    32: "",  # ATTEMPT_TO_READ_AFTER_EOF
+    33: "",  # CANNOT_READ_ALL_DATA
+    36: "ProtobufRowInputFormat",  # BAD_ARGUMENTS
+    49: "ProtobufRowInputFormat",  # LOGICAL_ERROR
+    117: "",  # INCORRECT_DATA
+    131: "",  # TOO_LARGE_STRING_SIZE
+    252: "single INSERT block",  # TOO_MANY_PARTS
+    436: "ProtobufRowInputFormat",  # PROTOBUF_BAD_CAST
+    444: "",  # UNKNOWN_PROTOBUF_FORMAT
 }
-# These say so only when they come out of the parser: a oneof that is set twice, an array that ends early, a bool
-# that is neither 0 nor 1.
-BAD_DATA_IN_PARSER = {36: "BAD_ARGUMENTS", 49: "LOGICAL_ERROR", 436: "PROTOBUF_BAD_CAST"}
 INSERT_SETTINGS: Mapping[str, str | int] = {
     "format_schema_source": "string",
     "format_schema": otlp_schema.proto(),
@@ -74,8 +75,7 @@ class Writer:
     def write(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
         """Insert a batch of one signal; the outcome of each request by its id. Raises nothing.
 
-        Out of a batch that the store refuses, the malformed requests are taken; if none is found, it is split
-        in halves until the request at fault is alone. Either way its neighbours are stored.
+        Out of a batch that the store refuses, the requests at fault are taken; their neighbours are stored.
         """
         try:
             self._insert(batch)
@@ -89,21 +89,23 @@ class Writer:
 
     def _insert(self, batch: Sequence[Envelope]) -> None:
         signal = batch[0].signal
-        settings = {
-            **INSERT_SETTINGS,
-            "format_schema_message_name": f"{signal.capitalize()}Envelope",
-            "insert_deduplication_token": _token(batch),
-        }
         started = time.perf_counter()
         outcome = "failed"
-        data = b"".join(envelope.data for envelope in batch)
         try:
             with tracer.start_as_current_span("insert", attributes={"signal": signal.value, "requests": len(batch)}):
-                self._store.insert(f"otlp_{signal}", data, fmt="Protobuf", settings=settings)
+                self._send(f"otlp_{signal}", batch)
             outcome = "committed"
         finally:
             self._metrics.insert_seconds.labels(signal).observe(time.perf_counter() - started)
             self._metrics.batches.labels(signal, outcome).inc()
+
+    def _send(self, table: str, batch: Sequence[Envelope]) -> None:
+        settings = {
+            **INSERT_SETTINGS,
+            "format_schema_message_name": f"{batch[0].signal.capitalize()}Envelope",
+            "insert_deduplication_token": _token(batch),
+        }
+        self._store.insert(table, b"".join(envelope.data for envelope in batch), fmt="Protobuf", settings=settings)
 
     def _refused(self, batch: Sequence[Envelope], error: StoreError) -> dict[int, Outcome]:
         if not _is_bad_data(error):
@@ -111,12 +113,26 @@ class Writer:
             return {envelope.request_id: _unavailable(error) for envelope in batch}
         if len(batch) == 1:
             return {batch[0].request_id: _invalid(batch[0], error)}
-        broken = {e.request_id: _invalid(e, error) for e in batch if _is_broken(e)}
+        broken = {envelope.request_id: _invalid(envelope, error) for envelope, error in self._unparsable(batch)}
         rest = [envelope for envelope in batch if envelope.request_id not in broken]
         if broken:
             return {**broken, **(self.write(rest) if rest else {})}
+        # Each can be parsed; what is wrong shows only behind the views.
         middle = len(batch) // 2
         return {**self.write(batch[:middle]), **self.write(batch[middle:])}
+
+    def _unparsable(self, batch: Sequence[Envelope]) -> list[tuple[Envelope, StoreError]]:
+        """The requests that the store cannot parse, found by halving against a table that stores nothing."""
+        try:
+            self._send(f"otlp_{batch[0].signal}_check", batch)
+        except StoreError as error:
+            if not _is_bad_data(error):
+                return []
+            if len(batch) == 1:
+                return [(batch[0], error)]
+            middle = len(batch) // 2
+            return self._unparsable(batch[:middle]) + self._unparsable(batch[middle:])
+        return []
 
     def _acknowledgements(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {envelope.request_id: Acknowledgement() for envelope in batch}
@@ -145,17 +161,7 @@ def _token(batch: Sequence[Envelope]) -> str:
 
 
 def _is_bad_data(error: StoreError) -> bool:
-    return error.code in BAD_DATA or (error.code in BAD_DATA_IN_PARSER and "ProtobufRowInputFormat" in error.message)
-
-
-def _is_broken(envelope: Envelope) -> bool:
-    """Parsing in C decides for nearly all; only what it cannot parse is worth walking in Python."""
-    message = REQUESTS[envelope.signal]
-    try:
-        message.FromString(envelope.body)
-    except DecodeError:
-        return explain(envelope.body, message) is not None
-    return False
+    return error.code in BAD_DATA and BAD_DATA[error.code] in error.message
 
 
 def _invalid(envelope: Envelope, error: StoreError) -> InvalidRequest:
