@@ -24,6 +24,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+_TOLD_LINES = 5
 _SUFFIXES = (".pb", ".json", ".jsonl")
 
 
@@ -83,15 +84,25 @@ def _is_json(line: bytes) -> bool:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[Signal, bytes]]:
+    """The good lines first; the bad ones are told when all are read."""
+    problems: list[str] = []
     for number, line in enumerate(_read(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            document = otlp_json.parse(line)
-        except Refused as error:
-            raise InvalidRequest(f"{where}: {error} Each line must be one complete OTLP/JSON request.") from None
-        yield from _document(document, where)
+        if line.strip():
+            try:
+                yield from _json_line(line, f"{path}, line {number}")
+            except InvalidRequest as error:
+                problems.append(str(error))
+    if problems:
+        more = len(problems) - _TOLD_LINES
+        raise InvalidRequest("\n".join(problems[:_TOLD_LINES] + ([f"{path}: {more} more lines like that"] if more > 0 else [])))
+
+
+def _json_line(line: bytes, where: str) -> Iterator[tuple[Signal, bytes]]:
+    try:
+        document = otlp_json.parse(line)
+    except Refused as error:
+        raise InvalidRequest(f"{where}: {error} Each line must be one complete OTLP/JSON request.") from None
+    yield from _document(document, where)
 
 
 def _document(document: Any, where: str) -> Iterator[tuple[Signal, bytes]]:

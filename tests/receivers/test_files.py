@@ -111,3 +111,14 @@ def test_what_comes_before_a_broken_line_is_read(tmp_path: Path) -> None:
     assert next(found)[0] is Signal.LOGS
     with pytest.raises(InvalidRequest):
         next(found)
+
+
+def test_a_bad_line_keeps_no_other_line_out(tmp_path: Path) -> None:
+    good = b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "a"}]}]}]}'
+    file = tmp_path / "exports.jsonl"
+    file.write_bytes(b"\n".join([good, b"{", good, b"[]", good]))
+    found = []
+    with pytest.raises(InvalidRequest, match=r"line 2: .*\n.*line 4: "):
+        found.extend(read_exports(file))
+    # extend() has taken what came before the error.
+    assert [signal for signal, _ in found] == [Signal.TRACES] * 3
