@@ -50,6 +50,7 @@ def plausible_requests(draw: st.DrawFn, signal: Signal) -> Message:
                 draw(st.binary(min_size=16, max_size=16)),
                 draw(st.binary(min_size=8, max_size=8)),
             )
+            record.start_time_unix_nano = draw(st.integers(1, 2**63))
         elif signal is Signal.LOGS:
             record.time_unix_nano = draw(st.integers(1, 2**63))
         else:
