@@ -105,8 +105,9 @@ def recordings() -> list[Path]:
 def answers(store: Store) -> Table:
     """Calls, tokens, cost and p95 latency by model."""
     table = Table(title="What the store says, by model")
-    for name in ("model", "calls", "input tokens", "output tokens", "cost USD", "p95 s", "failed"):
-        table.add_column(name, justify="left" if name == "model" else "right")
+    table.add_column("model", no_wrap=True)
+    for name in ("calls", "tokens in", "tokens out", "USD", "p95 s", "failed"):
+        table.add_column(name, justify="right")
     for row in store.rows(_ANSWERS):
         numbers = (
             f"{row['calls']:,} {row['input']:,} {row['output']:,} {row['usd']:.4f} {row['p95']:.2f} {row['failed']:,}"
