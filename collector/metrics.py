@@ -19,7 +19,7 @@ class CollectorMetrics:
             "refused", "Requests a receiver refused before the collector saw them", "signal", "reason"
         )
         self.received_bytes = counter("received_bytes", "Bytes of protobuf requests received", "signal")
-        self.rejected_records = counter("rejected_records", "Records kept as dead letters instead of stored", "signal")
+        self.rejected_records = counter("rejected_records", "Records not stored but noted in dead_letters", "signal")
         self.batches = counter("batches", "Inserts into the store by outcome", "signal", "outcome")
         self.ack_seconds = Histogram(
             "llmhub_collector_ack_seconds",

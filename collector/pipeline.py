@@ -160,14 +160,18 @@ class Pipeline:
     async def _insert(self, batch: list[Waiting]) -> None:
         envelopes = [envelope for envelope, _ in batch]
         started = time.perf_counter()
-        outcomes = await asyncio.get_running_loop().run_in_executor(self._threads, self._writer.write, envelopes)
-        self._queues[envelopes[0].signal].insert_seconds = min(time.perf_counter() - started, _MAX_PACE_SECONDS)
-        for envelope, future in batch:
-            self._account(-len(envelope.data))
-            if not future.done():  # the sender may have gone
-                future.set_result(outcomes[envelope.request_id])
+        outcomes: dict[int, Outcome] = {}
+        try:
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._threads, self._writer.write, envelopes)
+        finally:
+            self._queues[envelopes[0].signal].insert_seconds = min(time.perf_counter() - started, _MAX_PACE_SECONDS)
+            for envelope, future in batch:
+                self._account(-len(envelope.data))
+                if not future.done():  # the sender may have gone
+                    future.set_result(outcomes.get(envelope.request_id) or _NO_OUTCOME)
 
 
+_NO_OUTCOME = Unavailable("The hub could not store the request. Send again.", 1.0)
 _OUTCOMES: dict[type[HubError], str] = {
     InvalidRequest: "invalid",
     Overloaded: "overloaded",

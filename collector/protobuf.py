@@ -14,6 +14,8 @@ from google.protobuf.message import Message
 
 VARINT, I64, LEN, I32 = 0, 1, 2, 5
 _FIXED = {I64: 8, I32: 4}
+# As protobuf implementations have it: https://protobuf.dev/reference/cpp/api-docs/google.protobuf.io.coded_stream/
+MAX_DEPTH = 100
 
 
 class WireError(ValueError):
@@ -83,15 +85,17 @@ def len_prefix(number: int, size: int) -> bytes:
 
 def explain(data: bytes, message: type[Message]) -> str | None:
     """Where `data` stops being a `message`, such as 'resource_spans[0].scope_spans[1]: byte 7: …';
-    None when it is well-formed all the way down."""
+    None when it is well-formed as far as MAX_DEPTH messages down."""
     try:
-        _walk(data, 0, len(data), cast(Descriptor, message.DESCRIPTOR), "")
+        _walk(data, 0, len(data), cast(Descriptor, message.DESCRIPTOR), "", MAX_DEPTH)
     except WireError as error:
         return str(error)
     return None
 
 
-def _walk(data: bytes, start: int, end: int, message: Descriptor, path: str) -> None:
+def _walk(data: bytes, start: int, end: int, message: Descriptor, path: str, depth: int) -> None:
+    if depth == 0:
+        return
     seen: dict[int, int] = {}
     try:
         for field in fields(data, start, end):
@@ -100,17 +104,18 @@ def _walk(data: bytes, start: int, end: int, message: Descriptor, path: str) -> 
                 continue
             index = seen.get(field.number, 0)
             seen[field.number] = index + 1
-            _check(data, field, known, f"{path}.{known.name}[{index}]" if known.is_repeated else f"{path}.{known.name}")
+            here = f"{path}.{known.name}[{index}]" if known.is_repeated else f"{path}.{known.name}"
+            _check(data, field, known, here, depth)
     except WireError as error:
         raise error if ": byte" in str(error) or not path else WireError(f"{path[1:]}: {error}") from None
 
 
-def _check(data: bytes, field: Field, known: FieldDescriptor, path: str) -> None:
+def _check(data: bytes, field: Field, known: FieldDescriptor, path: str, depth: int) -> None:
     expected = _wire_type(known)
     if field.wire_type not in (expected, LEN if known.is_repeated else expected):
         raise WireError(f"{path[1:]}: byte {field.start}: wire type {field.wire_type} instead of {expected}")
     if known.message_type is not None:
-        _walk(data, field.start, field.end, known.message_type, path)
+        _walk(data, field.start, field.end, known.message_type, path, depth - 1)
 
 
 def _wire_type(known: FieldDescriptor) -> int:

@@ -25,8 +25,7 @@ tracer = trace.get_tracer("llmhub.collector")
 RETRY_SECONDS = 1.0
 # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
 # Only these say that the bytes are wrong, some of them only with the text behind them: a oneof that is set twice, an
-# array that ends early, a bool that is neither 0 nor 1, a request about more days than an insert may touch. Every other
-# error may pass, so the sender is told to retry.
+# array that ends early, a bool that is neither 0 nor 1. Every other error may pass, so the sender is told to retry.
 BAD_DATA = {
     27: "",  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
     32: "",  # ATTEMPT_TO_READ_AFTER_EOF
@@ -35,7 +34,6 @@ BAD_DATA = {
     49: "ProtobufRowInputFormat",  # LOGICAL_ERROR
     117: "",  # INCORRECT_DATA
     131: "",  # TOO_LARGE_STRING_SIZE
-    252: "single INSERT block",  # TOO_MANY_PARTS
     436: "ProtobufRowInputFormat",  # PROTOBUF_BAD_CAST
     444: "",  # UNKNOWN_PROTOBUF_FORMAT
 }
@@ -46,7 +44,8 @@ INSERT_SETTINGS: Mapping[str, str | int] = {
     "input_format_parallel_parsing": 0,
     # A batch must arrive as one block: what is refused half-way would leave its first half behind.
     "max_insert_block_size": 1_048_576,
-    "max_partitions_per_insert_block": 400,
+    # No limit: it would be hit by a later view when an earlier one has committed. Days are bounded by the time check.
+    "max_partitions_per_insert_block": 0,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     # The views read one block in memory; planning how to read less of it takes longer than reading it.
     "query_plan_enable_optimizations": 0,
@@ -78,14 +77,18 @@ class Writer:
         Out of a batch that the store refuses, the requests at fault are taken; their neighbours are stored.
         """
         try:
-            self._insert(batch)
-            return self._acknowledgements(batch)
-        except StoreError as error:
-            return self._refused(batch, error)
+            return self._write(batch)
         except Exception:
             # A sender must get an answer whatever happens here; not knowing the cause, it may retry.
             log.exception("writing a batch failed unexpectedly", extra={"requests": len(batch)})
             return {envelope.request_id: _unavailable(StoreError("unexpected")) for envelope in batch}
+
+    def _write(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
+        try:
+            self._insert(batch)
+        except StoreError as error:
+            return self._refused(batch, error)
+        return self._acknowledgements(batch)
 
     def _insert(self, batch: Sequence[Envelope]) -> None:
         signal = batch[0].signal
@@ -149,9 +152,9 @@ class Writer:
                 "FROM dead_letters WHERE request_id BETWEEN {first:UInt64} AND {last:UInt64} GROUP BY request_id",
                 params={"first": str(batch[0].request_id), "last": str(batch[-1].request_id)},
             )
-        except StoreError as error:
+        except Exception as error:
             # The batch is stored; only how much of it went to the dead letters stays unsaid.
-            log.warning("cannot read the rejections of a batch", extra={"error": error.message})
+            log.warning("cannot read the rejections of a batch", extra={"error": str(error)})
             return []
 
 

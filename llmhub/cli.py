@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -180,12 +181,14 @@ def schema_plan(
         store = open_configured(_load(context))
         try:
             todo = schema.pending(store)
+            source = store.dictionary_source
         finally:
             store.close()
     for migration in todo:
         out.print(migration.name, f"{len(migration.statements)} statements", markup=False)
         if sql:
-            print(";\n\n".join(migration.statements) + ";")
+            text = ";\n\n".join(migration.statements) + ";"
+            print(text.replace(source, "/* this store and its login */"))
     out.print(f"{len(todo)} to apply" if todo else "nothing to apply")
 
 
@@ -253,6 +256,8 @@ def _load(context: typer.Context) -> Config:
 
 
 def _run(settings: Config, serve: object) -> None:
+    # Nothing has been received yet: a stop during the start just ends it.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     store = prepare_store(settings)
     try:
         asyncio.run(run(settings, store, serve))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import difflib
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -30,6 +31,10 @@ from storage.store import Limits, StoreError, embedded_path, open_store
 ENVIRONMENT_PREFIX = "LLMHUB_"
 FILE_VARIABLE = "LLMHUB_CONFIG"
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+# What Kubernetes puts into the environment of every pod beside a Service named llmhub.
+_SERVICE_LINK = re.compile(r"LLMHUB_(?:SERVICE_(?:HOST|PORT)|PORT)(?:_[A-Z0-9_]+)?\Z")
 
 
 class ConfigError(Exception):
@@ -94,7 +99,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
     given. Raises ConfigError."""
     tree = _read(path) if path else {}
     for name, value in sorted((os.environ if environment is None else environment).items()):
-        if name.startswith(ENVIRONMENT_PREFIX) and name != FILE_VARIABLE:
+        if name.startswith(ENVIRONMENT_PREFIX) and name != FILE_VARIABLE and not _SERVICE_LINK.match(name):
             _override(tree, name, value)
     _check_keys(tree, Config, "")
     _make_absolute(tree, (path.parent if path else Path()).absolute())
@@ -106,6 +111,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
     for key, value in _values(config):
         _check_value(key, value)
     _check_exposure(config)
+    _check_room(config)
     return config
 
 
@@ -225,10 +231,22 @@ def _describe(error: Any) -> str:
 
 def _check_exposure(config: Config) -> None:
     http = config.storage.clickhouse_http
-    if config.storage.dsn.startswith("chdb:") and not http.users and not _is_loopback(http.listen):
+    guarded = http.users and all(user.password or user.password_sha256 for user in http.users)
+    if config.storage.dsn.startswith("chdb:") and not guarded and not _is_loopback(http.listen):
         raise ConfigError(
             f"storage.clickhouse_http.listen is {http.listen}, which others can reach: set "
-            "storage.clickhouse_http.users, or listen on 127.0.0.1"
+            "storage.clickhouse_http.users, each with a password, or listen on 127.0.0.1"
+        )
+
+
+def _check_room(config: Config) -> None:
+    """A request that its receiver lets in must fit into the collector, or its sender would retry for ever."""
+    largest = max(config.receivers.otlp_grpc.max_message_bytes, config.receivers.otlp_http.max_body_bytes)
+    if config.collector.max_pending_bytes < largest:
+        raise ConfigError(
+            f"collector.max_pending_bytes is {config.collector.max_pending_bytes}, less than the largest request a "
+            f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes and "
+            "receivers.otlp_http.max_body_bytes"
         )
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -59,6 +60,7 @@ def prepare_store(config: Config) -> Store:
         os.chdir(store.path)
     try:
         schema.apply(store)
+        schema.refresh_dictionaries(store)
         reference.load(store)
     except BaseException:
         store.close()
@@ -110,11 +112,11 @@ class Hub:
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.pipeline.close())
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
-        for stop in reversed(self._started):
-            await stop(grace)
+        await asyncio.gather(*(stop(grace) for stop in reversed(self._started)))
         self._started.clear()
         cancelling.cancel()
-        await flushing
+        # What is not stored by then was not acknowledged either.
+        await asyncio.wait([flushing], timeout=grace)
 
     async def _open(self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver) -> str:
         address = await server.start()
@@ -125,7 +127,8 @@ class Hub:
         """The embedded engine cannot close while a query runs, so those of more than a second are ended by force."""
         while isinstance(self.store, EmbeddedStore):
             await asyncio.sleep(patience)
-            await asyncio.to_thread(self.store.execute, _CANCEL_QUERIES)
+            with suppress(StoreError):
+                await asyncio.to_thread(self.store.execute, _CANCEL_QUERIES)
 
     async def _check_storage(self) -> str:
         try:

@@ -94,7 +94,9 @@ def _json_lines(path: Path) -> Iterator[tuple[Signal, bytes]]:
                 problems.append(str(error))
     if problems:
         more = len(problems) - _TOLD_LINES
-        raise InvalidRequest("\n".join(problems[:_TOLD_LINES] + ([f"{path}: {more} more lines like that"] if more > 0 else [])))
+        raise InvalidRequest(
+            "\n".join(problems[:_TOLD_LINES] + ([f"{path}: {more} more lines like that"] if more > 0 else []))
+        )
 
 
 def _json_line(line: bytes, where: str) -> Iterator[tuple[Signal, bytes]]:

@@ -137,6 +137,8 @@ class EmbeddedStore:
         self._control = Pool("statement handles", [control])
         self._writers = Pool("writers", [Handle(address, self.database) for _ in range(self.limits.writers)])
         self._readers = Pool("readers", [self._reader() for _ in range(self.limits.readers)])
+        # The hub's own questions, asked before each acknowledgement, do not queue behind anybody's dashboards.
+        self._own_readers = Pool("own readers", [self._reader() for _ in range(self.limits.writers + 1)])
         self._guests = Gate("client writers", self.limits.client_writers)
 
     def _reader(self, database: str | None = None, settings: Settings | None = None) -> Handle:
@@ -144,7 +146,7 @@ class EmbeddedStore:
         return Handle(self._address, database or self.database, merged)
 
     def query(self, sql: str, *, fmt: str = "JSONEachRow", params: Mapping[str, str] | None = None) -> bytes:
-        return self.read(sql, fmt=fmt, escaped_params=escape_params(sql, params))
+        return self._read(self._own_readers, sql, fmt, escape_params(sql, params), None, None)
 
     def rows(self, sql: str, *, params: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         return decode_rows(self.query(sql, params=params))
@@ -167,17 +169,28 @@ class EmbeddedStore:
         database: str | None = None,
         settings: Settings | None = None,
     ) -> bytes:
-        """`query` with parameters already in ClickHouse's escaping, in any database, with settings of its own.
+        """A client's query: parameters already in ClickHouse's escaping, any database, settings of its own.
 
         `settings` win over the limits: the caller decides which of them a client may choose.
         """
-        with self._readers.take(self.limits.reader_wait_seconds) as handle:
+        return self._read(self._readers, sql, fmt, escaped_params, database, settings)
+
+    def _read(
+        self,
+        pool: Pool[Handle],
+        sql: str,
+        fmt: str,
+        params: Mapping[str, str] | None,
+        database: str | None,
+        settings: Settings | None,
+    ) -> bytes:
+        with pool.take(self.limits.reader_wait_seconds) as handle:
             check_read(handle.canonical(sql))
             if settings:
-                result = self._read_apart(sql, fmt, escaped_params, database, settings)
+                result = self._read_apart(sql, fmt, params, database, settings)
             else:
                 handle.use(database or self.database)
-                result = handle.query(sql, fmt, escaped_params)
+                result = handle.query(sql, fmt, params)
         return self.limits.bounded(result)
 
     def _read_apart(
@@ -205,7 +218,7 @@ class EmbeddedStore:
 
     def close(self) -> None:
         self._guests.close()
-        for pool in (self._readers, self._writers, self._control):
+        for pool in (self._own_readers, self._readers, self._writers, self._control):
             pool.close(Handle.close)
         self._lock.release()
 

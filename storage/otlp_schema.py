@@ -97,7 +97,7 @@ JSON_SETTINGS = {
 
 def any_value_json(typed: str) -> str:
     """SQL for the JSON of what an AnyValue holds, from the toJSONString of that AnyValue under JSON_SETTINGS."""
-    sql = typed
+    sql = f"toValidUTF8({typed})"  # the patterns match no broken character
     for function, pattern, replacement in _JSON_STEPS:
         sql = f"{function}({sql}, {_quote(pattern)}, {_quote(replacement)})"
     return sql

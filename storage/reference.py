@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any
 
 from storage import prices
+from storage.statement import quote_name
 from storage.store import Store
 
 Row = Mapping[str, Any]
@@ -44,7 +45,7 @@ def _replace(store: Store, reference: Reference) -> None:
     rows = [*reference.rows()]
     store.execute(f"TRUNCATE TABLE {reference.table}")
     store.insert(reference.table, _json_lines(rows), fmt="JSONEachRow")
-    store.execute(f"SYSTEM RELOAD DICTIONARY {store.database}.{reference.dictionary}")
+    store.execute(f"SYSTEM RELOAD DICTIONARY {quote_name(store.database)}.{quote_name(reference.dictionary)}")
     store.insert(
         "llm_reference", _json_lines([{"name": reference.table, "version": reference.version()}]), fmt="JSONEachRow"
     )
@@ -54,9 +55,9 @@ def _json_lines(rows: Iterable[Row]) -> bytes:
     return "\n".join(json.dumps(row, default=_encode) for row in rows).encode()
 
 
-def _encode(value: object) -> str:
+def _encode(value: object) -> int:
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
+        return int(value.timestamp())  # a text would be read in the time zone of the machine
     raise TypeError(f"{type(value).__name__} is no reference value")
 
 

@@ -28,6 +28,7 @@ SPAN_LEAVES = (
 )
 LOG_LEAVES = "time_ns, observed_ns, severity_number, severity_text, flags, trace_id, span_id, event_name"
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+_DICTIONARY = re.compile(r"^CREATE DICTIONARY IF NOT EXISTS ", re.MULTILINE)
 _CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.MULTILINE)
 # Attributes that hold what people and models said, under whatever flattened key.
 CONTENT_KEYS = (
@@ -64,12 +65,10 @@ def migrations(database: str, dictionary_source: str = "") -> list[Migration]:
 
 def pending(store: Store) -> list[Migration]:
     """The migrations that `store` lacks, in order. Raises SchemaError when an applied one has changed."""
-    store.execute(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, checksum String, "
-        "applied_at DateTime64(3) DEFAULT now64(3)) ENGINE = MergeTree ORDER BY number"
-    )
-    applied = {row["number"]: row for row in store.rows("SELECT number, name, checksum FROM schema_migrations")}
     known = migrations(store.database, store.dictionary_source)
+    exists = store.rows("SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'")
+    rows = store.rows("SELECT number, name, checksum FROM schema_migrations") if exists else []
+    applied = {row["number"]: row for row in rows}
     _check_applied(known, applied)
     return [migration for migration in known if migration.number not in applied]
 
@@ -77,12 +76,24 @@ def pending(store: Store) -> list[Migration]:
 def apply(store: Store) -> list[Migration]:
     """Apply what is pending; returns it. Safe to run again after an interruption."""
     todo = pending(store)
+    store.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, checksum String, "
+        "applied_at DateTime64(3) DEFAULT now64(3)) ENGINE = MergeTree ORDER BY number"
+    )
     for migration in todo:
         for statement in migration.statements:
             store.execute(statement)
         record = {"number": migration.number, "name": migration.name, "checksum": migration.checksum}
         store.insert("schema_migrations", json.dumps(record).encode(), fmt="JSONEachRow")
     return todo
+
+
+def refresh_dictionaries(store: Store) -> None:
+    """Make the dictionaries log in as the store does now: their definition holds the user and password."""
+    for migration in migrations(store.database, store.dictionary_source):
+        for statement in migration.statements:
+            if _DICTIONARY.search(statement):
+                store.execute(_DICTIONARY.sub("CREATE OR REPLACE DICTIONARY ", statement))
 
 
 def _check_applied(known: list[Migration], applied: dict[int, dict[str, str]]) -> None:

@@ -75,12 +75,20 @@ def check_write(canonical: str, host_names: frozenset[str]) -> None:
     addresses or programs; `canonical` as in `check_read`. Raises StoreError.
     """
     found = list(tokens(canonical))
+    if any(token.kind == "quoted" and "/" in token.text for token in found):
+        raise _denied("A name with / is not available here, because it may be a file")
     first = found[0].text.upper() if found else ""
     if first not in _READS | _WRITES and not canonical.startswith("SYSTEM RELOAD DICTIONAR"):
         raise _denied(f"{first or 'Nothing'} is not available here")
     words = ["", "", *(token.text.strip('`"').lower() if token.kind != "string" else "''" for token in found), ""]
     for engine, equals, name, following in zip(words, words[1:], words[2:], words[3:], strict=False):
         is_engine = engine == "engine" and equals == "="
+        if name == "host" and "dictionary" in words[:8]:
+            raise _denied("A dictionary reads the tables of this store: leave HOST out")
+        if (name == "disk" and following in ("(", "=")) or name.startswith("format_template"):
+            raise _denied(f"{name} is not available here, because it reaches beyond the store")
+        if name == "default" and following == ".":
+            raise _denied("The database default is not available here, because it shows the files of the host")
         if name in _FILE_WORDS or (name in host_names and (is_engine or following == "(")):
             raise _denied(f"{name} is not available here, because it reaches beyond the store")
 

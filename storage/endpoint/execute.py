@@ -99,6 +99,7 @@ class Executor:
         return Result(body, "Native")
 
     def _insert(self, call: Call, insert: Insert) -> Result:
+        _check_reach(call)
         with self._store.writing(database=call.database, settings=call.settings) as handle:
             canonical = handle.canonical(f"{insert.statement} FORMAT {insert.fmt}")
             check_write(canonical, self._engine.host_names)
@@ -109,6 +110,7 @@ class Executor:
         if call.protocol_version and is_handshake(sql):
             return self._handshake(call)
         limits = self._store.limits
+        _check_reach(call)
         with self._store.writing(database=call.database, settings=call.settings) as handle:
             canonical = handle.canonical(sql)
             check_write(canonical, self._engine.host_names)
@@ -116,6 +118,15 @@ class Executor:
                 return Result(handle.query(sql, call.fmt, call.params))
             handle.set({**limits.settings(), **_lowered(call.settings, limits)})
             return Result(limits.bounded(handle.query(sql, call.fmt, call.params)), named_format(sql) or call.fmt)
+
+
+def _check_reach(call: Call) -> None:
+    """What a client that may write must not choose beside its SQL; see `statement.check_write`."""
+    if call.database == "default":
+        raise StoreError.clickhouse(497, "ACCESS_DENIED", "The database default shows the files of the host.")
+    for name in call.settings or ():
+        if name.startswith(("format_template", "format_schema_path", "disk")):
+            raise StoreError.clickhouse(497, "ACCESS_DENIED", f"{name} reaches beyond the store.")
 
 
 def _reader_settings(asked: Mapping[str, str], limits: Limits) -> dict[str, str | int | float]:

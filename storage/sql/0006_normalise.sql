@@ -98,7 +98,9 @@ WITH
             slots['reasoning_tokens'] AS reasoning_text,
             arrayFirst(type -> type != '', [
                 slots['error_type'],
-                arrayFirst(type -> type != '', arrayMap(event -> event['exception.type'], Events.Attributes)),
+                -- A call that was retried and went well may have recorded exceptions, too.
+                if(StatusCode = 'Error' OR slots['level'] = 'ERROR',
+                    arrayFirst(type -> type != '', arrayMap(event -> event['exception.type'], Events.Attributes)), ''),
                 if(StatusCode = 'Error' OR slots['level'] = 'ERROR', '_OTHER', '')]) AS error_type,
             arrayFirst((time, name) -> name IN (
                 'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk'),
@@ -231,7 +233,9 @@ SELECT
     slots['prompt_version'] AS prompt_version,
     slots['response_id'] AS response_id,
     -- A stream without usage has cost something nobody knows; a failed call without usage has cost nothing.
-    if(price.7 = '' OR (NOT has_usage AND error_type = ''), NULL,
+    multiIf(
+        NOT has_usage AND error_type != '', 0,
+        price.7 = '' OR NOT has_usage, NULL,
         ((input_tokens - least(input_tokens, cached_input_tokens + cache_write_tokens)) * price.2[arrayCount(size -> input_tokens > size, price.1) AS step] + cached_input_tokens * price.3[step]
             + cache_write_tokens * price.4[step] + output_tokens * price.5[step]) / 1e6 + price.6) AS cost,
     if(slots['langfuse_cost'] != '', JSONExtract(slots['langfuse_cost'], 'total', 'Nullable(Float64)'), toFloat64OrNull(slots['reported_cost'])) AS reported_cost,

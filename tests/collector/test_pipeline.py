@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from collector.envelope import Envelope
 from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
+from collector.metrics import CollectorMetrics
 from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
 from collector.protobuf import len_prefix
+from collector.writer import Outcome, Writer
 from storage.embedded import EmbeddedStore
-from storage.store import StoreError
+from storage.store import Store, StoreError
 from tests.collector.conftest import FAST, WithPipeline
 from tests.collector.requests import SECOND, call, gauge, logs, span, traces
 
@@ -228,6 +231,7 @@ class FaultyStore:
     """A store that refuses inserts with `error`, and holds them until `gate` is open."""
 
     database = "llm"
+    dictionary_source = ""
 
     def __init__(self, error: StoreError | Exception) -> None:
         self.error = error
@@ -285,3 +289,57 @@ def test_requests_are_counted_by_outcome(with_pipeline: WithPipeline, registry: 
     assert [value("stored"), value("partial"), value("invalid")] == [1, 1, 1]
     assert registry.get_sample_value("llmhub_collector_refused_total", {"signal": "traces", "reason": "too_large"}) == 1
     assert registry.get_sample_value("llmhub_collector_rejected_records_total", {"signal": "traces"}) == 1
+
+
+def test_a_request_nested_without_end_is_refused_and_its_neighbour_is_stored(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    value = b""
+    for _ in range(1500):  # AnyValue.array_value.values[0], again and again
+        value = len_prefix(1, len(value)) + value
+        value = len_prefix(5, len(value)) + value
+    attribute = len_prefix(1, 1) + b"k" + len_prefix(2, len(value)) + value
+    deep = span().SerializeToString() + len_prefix(9, len(attribute)) + attribute
+    scope = b"".join(len_prefix(2, len(part)) + part for part in (deep, span().SerializeToString()[:-3]))
+    resource = len_prefix(2, len(scope)) + scope
+
+    async def use(pipeline: Pipeline) -> list[Acknowledgement | BaseException]:
+        bodies = [len_prefix(1, len(resource)) + resource, traces(span()).SerializeToString()]
+        submitted = [pipeline.submit(Signal.TRACES, tenant, body) for body in bodies]
+        return await asyncio.gather(*submitted, return_exceptions=True)
+
+    refused, stored = with_pipeline(use)
+    assert isinstance(refused, InvalidRequest)
+    assert stored == Acknowledgement()
+
+
+def test_whatever_goes_wrong_in_the_writer_the_sender_gets_an_answer_and_the_bytes_are_released(
+    registry: CollectorRegistry, tenant: str
+) -> None:
+    class Broken(Writer):
+        def write(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
+            raise RecursionError
+
+    async def use() -> None:
+        metrics = CollectorMetrics(registry)
+        pipeline = Pipeline(Broken(cast(Store, FaultyStore(OSError())), metrics), metrics, FAST)
+        with pytest.raises(Unavailable):
+            await pipeline.submit(Signal.TRACES, tenant, traces(span()).SerializeToString())
+        await pipeline.close()
+
+    asyncio.run(use())
+    assert registry.get_sample_value("llmhub_collector_pending_bytes") == 0
+
+
+def test_points_on_many_days_are_stored_once(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    day = 86_400 * SECOND
+    request = gauge("g", 1.0)
+    point = request.resource_metrics[0].scope_metrics[0].metrics[0].gauge.data_points[0]
+    for number in range(1, 450):
+        request.resource_metrics[0].scope_metrics[0].metrics[0].gauge.data_points.add(
+            time_unix_nano=point.time_unix_nano - number * day, as_double=1.0
+        )
+    with_pipeline(lambda p: p.submit(Signal.METRICS, tenant, request.SerializeToString()))
+    assert count(llm_store, "otel_metrics_gauge", tenant) == 450

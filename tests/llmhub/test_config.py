@@ -130,7 +130,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("listen", ["0.0.0.0:8123", "192.0.2.1:8123", "hub.example:8123", "[::]:8123"])
 def test_without_users_the_clickhouse_port_stays_on_loopback(listen: str) -> None:
     environment = {LISTEN: listen}
-    with pytest.raises(ConfigError, match=r"set storage\.clickhouse_http\.users, or listen on 127\.0\.0\.1"):
+    with pytest.raises(ConfigError, match=r"set storage\.clickhouse_http\.users, each with a password, or listen on 127\.0\.0\.1"):
         load(None, environment)
     users = {USERS: "[{name: a, password: b}]"}
     assert load(None, {**environment, **users}).storage.clickhouse_http.listen == listen
@@ -157,3 +157,23 @@ def test_keys_lists_every_setting_once_with_its_default() -> None:
     assert listed["storage.clickhouse_http.users"] == ()
     assert listed["shutdown_seconds"] == 20.0
     assert not any(isinstance(default, dict) for default in listed.values())
+
+
+def test_service_links_of_kubernetes_are_no_settings() -> None:
+    links = {
+        "LLMHUB_PORT": "tcp://10.0.0.1:4317",
+        "LLMHUB_SERVICE_HOST": "10.0.0.1",
+        "LLMHUB_PORT_4317_TCP_ADDR": "10.0.0.1",
+    }
+    assert load(None, links) == load(None, {})
+
+
+def test_an_exposed_clickhouse_interface_needs_a_password_for_each_user() -> None:
+    exposed = {"LLMHUB_STORAGE__DSN": "chdb:///tmp/x", "LLMHUB_STORAGE__CLICKHOUSE_HTTP__LISTEN": "0.0.0.0:8123"}
+    with pytest.raises(ConfigError, match="each with a password"):
+        load(None, {**exposed, "LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS": "[{name: grafana}]"})
+
+
+def test_room_for_less_than_one_request_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"collector\.max_pending_bytes is 1000, less than the largest request"):
+        load(None, {"LLMHUB_COLLECTOR__MAX_PENDING_BYTES": "1000"})

@@ -117,7 +117,7 @@ def test_a_bad_line_keeps_no_other_line_out(tmp_path: Path) -> None:
     good = b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "a"}]}]}]}'
     file = tmp_path / "exports.jsonl"
     file.write_bytes(b"\n".join([good, b"{", good, b"[]", good]))
-    found = []
+    found: list[tuple[Signal, bytes]] = []
     with pytest.raises(InvalidRequest, match=r"line 2: .*\n.*line 4: "):
         found.extend(read_exports(file))
     # extend() has taken what came before the error.

@@ -141,7 +141,7 @@ limits = dict(readers=1, query_seconds=1.0, query_memory_bytes=50_000_000, resul
 store = open_store("chdb://" + sys.argv[1], reader_wait_seconds=0.2, **limits)
 def fails(sql):
     try:
-        store.query(sql)
+        store.read(sql, fmt="TSV")
     except StoreError as error:
         print(error.code, error.name)
 fails("SELECT sum(number) FROM numbers(1000000000000)")
@@ -152,6 +152,7 @@ thread = threading.Thread(target=fails, args=("SELECT sum(number) FROM numbers(1
 thread.start()
 thread.join(0.3)
 fails("SELECT 1")
+print(store.rows("SELECT 2 AS own"))
 thread.join()
 print(store.rows("SELECT 1 AS still_alive"))
 store.close()
@@ -163,6 +164,7 @@ store.close()
         "396 TOO_MANY_ROWS_OR_BYTES",
         "396 TOO_MANY_ROWS_OR_BYTES",
         "202 TOO_MANY_SIMULTANEOUS_QUERIES",
+        "[{'own': 2}]",  # the hub itself does not wait for clients
         "159 TIMEOUT_EXCEEDED",
         "[{'still_alive': 1}]",
     ]

@@ -127,3 +127,13 @@ def test_a_structured_log_body_and_attributes_become_json(llm_store: EmbeddedSto
     )
     assert json.loads(row["Body"]) == {"index": 0, "message": {"content": "hi"}}
     assert json.loads(row["LogAttributes"]["gen_ai.input.messages"]) == messages
+
+
+def test_broken_utf8_in_a_nested_value_is_replaced_and_the_json_stays_json(llm_store: EmbeddedStore) -> None:
+    span_id = os.urandom(8)
+    body = traces(span({"k": ["B__UTF"]}, span_id=span_id)).SerializeToString()
+    write(llm_store, Signal.TRACES, body.replace(b"B__UTF", b"B\xff\xfeUTF"))
+    rows = llm_store.rows(
+        "SELECT SpanAttributes FROM otel_traces WHERE SpanId = {id:String}", params={"id": span_id.hex()}
+    )
+    assert json.loads(rows[0]["SpanAttributes"]["k"]) == ["B\ufffdUTF"]

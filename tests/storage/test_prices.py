@@ -130,3 +130,21 @@ def test_spellings_of_a_model_cost_the_same(llm_store: EmbeddedStore, model: str
 def test_an_unknown_model_has_no_cost_instead_of_a_wrong_one(llm_store: EmbeddedStore) -> None:
     call = insert_call("house-model-7", "acme", datetime(2026, 6, 1, tzinfo=UTC), input=10)
     assert costs(llm_store, "unknown", [call]) == [None]
+
+
+def test_a_failed_call_without_usage_costs_nothing_even_where_a_request_has_a_fee(llm_store: EmbeddedStore) -> None:
+    call = insert_call("sonar", "perplexity", datetime(2026, 6, 1, tzinfo=UTC))
+    attributes = {**call["SpanAttributes"], "error.type": "RateLimitError"}  # type: ignore[dict-item]
+    assert costs(llm_store, "failed", [{**call, "SpanAttributes": attributes, "StatusCode": "Error"}]) == [0.0]
+
+
+def test_an_exception_that_a_good_call_recorded_is_no_error(llm_store: EmbeddedStore) -> None:
+    call = insert_call("gpt-4o", "openai", datetime(2026, 6, 1, tzinfo=UTC), input=10)
+    events = {
+        "Events.Timestamp": ["2026-06-01 00:00:00"],
+        "Events.Name": ["exception"],
+        "Events.Attributes": [{"exception.type": "RateLimitError"}],
+    }
+    costs(llm_store, "retried", [{**call, **events, "StatusCode": "Ok"}, {**call, **events, "StatusCode": "Error"}])
+    rows = llm_store.rows("SELECT is_error, error_class FROM llm_calls WHERE tenant = 'retried' ORDER BY span_id")
+    assert rows == [{"is_error": False, "error_class": ""}, {"is_error": True, "error_class": "rate_limit"}]
