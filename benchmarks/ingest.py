@@ -190,8 +190,8 @@ def running_rotel(hub: Hub, directory: Path, batch_spans: int) -> Iterator[tuple
 
 
 def batch_requests(workload: Workload) -> int:
-    """Requests in one insert of the other ways: as many as the hub's largest batch has room for."""
-    return max(1, PipelineSettings().max_batch_bytes // len(next(iter(Requests(workload)))))
+    """Requests in one insert of the other ways: as many as fit into collector.batch_bytes."""
+    return max(1, PipelineSettings().batch_bytes // len(next(iter(Requests(workload)))))
 
 
 def rotel_agent() -> Path:

@@ -65,12 +65,14 @@ def test_every_request_moves_the_counts_of_its_signal_and_outcome(hub: Hub, expo
 
 def test_a_hub_that_can_take_no_more_says_why_and_recovers_what_it_took(start_hub: StartHub, service: str) -> None:
     """Nothing is inserted before the end of the first minute, so what was sent waits, up to the stop."""
-    hub = start_hub({
+    hub = start_hub(
+        {
             "collector.flush_seconds": "60",
             "collector.max_pending_bytes": "1200",
             "receivers.otlp_grpc.max_message_bytes": "1200",
             "receivers.otlp_http.max_body_bytes": "1200",
-        })
+        }
+    )
     body = traces(call(filler="x" * 800), service=service).SerializeToString()
     with hub.channel() as channel:
         waiting = Exports(channel).start(Signal.TRACES, body)

@@ -130,7 +130,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("listen", ["0.0.0.0:8123", "192.0.2.1:8123", "hub.example:8123", "[::]:8123"])
 def test_without_users_the_clickhouse_port_stays_on_loopback(listen: str) -> None:
     environment = {LISTEN: listen}
-    with pytest.raises(ConfigError, match=r"set storage\.clickhouse_http\.users, each with a password, or listen on 127\.0\.0\.1"):
+    with pytest.raises(
+        ConfigError, match=r"set storage\.clickhouse_http\.users, each with a password, or listen on 127\.0\.0\.1"
+    ):
         load(None, environment)
     users = {USERS: "[{name: a, password: b}]"}
     assert load(None, {**environment, **users}).storage.clickhouse_http.listen == listen
