@@ -13,7 +13,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_type_hints
 
@@ -115,15 +115,9 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
     return config
 
 
-def every_setting(kind: type = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def every_setting() -> Iterator[tuple[str, Any]]:
     """Every setting as (dotted key, default)."""
-    hints = get_type_hints(kind)
-    for item in fields(kind):
-        if is_dataclass(hints[item.name]):
-            yield from every_setting(hints[item.name], f"{prefix}{item.name}.")
-        else:
-            default = item.default if item.default_factory is MISSING else item.default_factory()
-            yield f"{prefix}{item.name}", default
+    return _values(Config())
 
 
 def _values(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

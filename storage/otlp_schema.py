@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from storage.statement import quote
+
 # How many arrays and kvlists may lie within each other. A GenAI message list with the arguments of a
 # tool call needs five: array, kvlist, array, kvlist, kvlist.
 NESTED_DEPTH = 5
@@ -99,7 +101,7 @@ def any_value_json(typed: str) -> str:
     """SQL for the JSON of what an AnyValue holds, from the toJSONString of that AnyValue under JSON_SETTINGS."""
     sql = f"toValidUTF8({typed})"  # the patterns match no broken character
     for function, pattern, replacement in _JSON_STEPS:
-        sql = f"{function}({sql}, {_quote(pattern)}, {_quote(replacement)})"
+        sql = f"{function}({sql}, {quote(pattern)}, {quote(replacement)})"
     return sql
 
 
@@ -160,10 +162,6 @@ def picked_map(keys: str, name: str) -> str:
     return (
         f"CAST(({keys}, arrayMap(({inside}) -> {picked_text('v')}, {outside})), 'Map(LowCardinality(String), String)')"
     )
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def proto() -> str:
