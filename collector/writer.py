@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 tracer = trace.get_tracer("llmhub.collector")
 
 RETRY_SECONDS = 1.0
+_MEMORY_LIMIT_EXCEEDED = 241
 # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
 # Only these say that the bytes are wrong, some of them only with the text behind them: a oneof that is set twice, an
 # array that ends early, a bool that is neither 0 nor 1. Every other error may pass, so the sender is told to retry.
@@ -34,6 +35,7 @@ BAD_DATA = {
     49: "ProtobufRowInputFormat",  # LOGICAL_ERROR
     117: "",  # INCORRECT_DATA
     131: "",  # TOO_LARGE_STRING_SIZE
+    241: "ProtobufRowInputFormat",  # MEMORY_LIMIT_EXCEEDED: a length of terabytes, or too little memory; see _verdict
     436: "ProtobufRowInputFormat",  # PROTOBUF_BAD_CAST
     444: "",  # UNKNOWN_PROTOBUF_FORMAT
 }
@@ -115,8 +117,8 @@ class Writer:
             log.error("the store refused a batch", extra={"requests": len(batch), "error": error.message})
             return {envelope.request_id: _unavailable(error) for envelope in batch}
         if len(batch) == 1:
-            return {batch[0].request_id: _invalid(batch[0], error)}
-        broken = {envelope.request_id: _invalid(envelope, error) for envelope, error in self._unparsable(batch)}
+            return {batch[0].request_id: _verdict(batch[0], error)}
+        broken = {envelope.request_id: _verdict(envelope, error) for envelope, error in self._unparsable(batch)}
         rest = [envelope for envelope in batch if envelope.request_id not in broken]
         if broken:
             return {**broken, **(self.write(rest) if rest else {})}
@@ -167,8 +169,11 @@ def _is_bad_data(error: StoreError) -> bool:
     return error.code in BAD_DATA and BAD_DATA[error.code] in error.message
 
 
-def _invalid(envelope: Envelope, error: StoreError) -> InvalidRequest:
+def _verdict(envelope: Envelope, error: StoreError) -> Outcome:
+    """What the sender of a request that the store could not read is told."""
     where = explain(envelope.body, REQUESTS[envelope.signal])
+    if where is None and error.code == _MEMORY_LIMIT_EXCEEDED:
+        return _unavailable(error)
     return InvalidRequest(f"The request is not a valid OTLP {envelope.signal} request: {where or error.message}")
 
 

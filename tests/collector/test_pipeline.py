@@ -343,3 +343,22 @@ def test_points_on_many_days_are_stored_once(
         )
     with_pipeline(lambda p: p.submit(Signal.METRICS, tenant, request.SerializeToString()))
     assert count(llm_store, "otel_metrics_gauge", tenant) == 450
+
+
+class ShortOfMemory(FaultyStore):
+    """A store whose parser cannot get memory, as the engine words it."""
+
+    def __init__(self) -> None:
+        reason = "memory limit exceeded: While executing ProtobufRowInputFormat"
+        super().__init__(StoreError.clickhouse(241, "MEMORY_LIMIT_EXCEEDED", reason))
+        self.gate.set()
+
+
+def test_memory_that_a_malformed_request_asks_for_is_the_senders_fault_other_memory_is_not(
+    with_pipeline: WithPipeline, tenant: str
+) -> None:
+    whole = traces(span()).SerializeToString()
+    with pytest.raises(Unavailable):
+        with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, whole), FAST, ShortOfMemory())
+    with pytest.raises(InvalidRequest, match="announces"):
+        with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, with_a_cut_span()), FAST, ShortOfMemory())
