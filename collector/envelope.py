@@ -6,45 +6,81 @@ truncated length at the end of one tenant's bytes would swallow the next tenant'
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from collector.errors import InvalidRequest
-from collector.protobuf import I64, LEN, Field, WireError, encode_varint, fields, len_prefix
+from collector.protobuf import I64, LEN, Field, WireError, encode_varint, fields, len_prefix, varint
 from collector.signals import Signal
 
 # More resources than that in one request is no telemetry but an attempt to keep the event loop busy.
 MAX_RESOURCES = 65_536
 _REQUEST_FIELD = 4
+_DIGEST_FIELD = 5
 _TRACE_ID_BYTES = 16
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """A request on its way: `data` is the length-delimited message `<Signal>Envelope`."""
+    """A request on its way: `data` is the length-delimited message `<Signal>Envelope`, which ends with the request.
+
+    `digest` are 16 bytes that tell the request from every other, `received_ns` is unix time.
+    """
 
     request_id: int
     tenant: str
     signal: Signal
-    body: bytes
+    received_ns: int
+    digest: bytes
+    body_bytes: int
     data: bytes
 
+    @property
+    def body(self) -> bytes:
+        """The Export*ServiceRequest as it was received."""
+        return self.data[len(self.data) - self.body_bytes :]
 
-def wrap(signal: Signal, tenant: str, body: bytes, *, request_id: int, received_ns: int) -> Envelope:
-    """Raises InvalidRequest when `body` is not framed like a request of `signal`."""
-    check_framing(signal, body)
+
+def wrap(
+    signal: Signal, tenant: str, body: bytes, *, request_id: int, received_ns: int, digest: bytes = bytes(16)
+) -> Envelope:
+    """The envelope of a request whose framing has been checked."""
     name = tenant.encode()
     head = (
         len_prefix(1, len(name)) + name
         + b"\x11" + received_ns.to_bytes(8, "little")
         + b"\x19" + request_id.to_bytes(8, "little")
+        + len_prefix(_DIGEST_FIELD, len(digest)) + digest
         + len_prefix(_REQUEST_FIELD, len(body))
     )  # fmt: skip
-    return Envelope(request_id, tenant, signal, body, encode_varint(len(head) + len(body)) + head + body)
+    data = encode_varint(len(head) + len(body)) + head + body
+    return Envelope(request_id, tenant, signal, received_ns, digest, len(body), data)
+
+
+def unwrap(signal: Signal, data: bytes) -> Iterator[Envelope]:
+    """The envelopes in `data`, which is what `wrap` made, one behind the other. Raises WireError."""
+    position = 0
+    while position < len(data):
+        size, start = varint(data, position, len(data))
+        parts = {field.number: data[field.start : field.end] for field in fields(data, start, start + size)}
+        yield Envelope(
+            request_id=int.from_bytes(parts[3], "little"),
+            tenant=parts[1].decode(),
+            signal=signal,
+            received_ns=int.from_bytes(parts[2], "little"),
+            digest=parts[_DIGEST_FIELD],
+            body_bytes=len(parts[_REQUEST_FIELD]),
+            data=data[position : start + size],
+        )
+        position = start + size
 
 
 def check_framing(signal: Signal, body: bytes) -> None:
-    """Walk the outermost fields, and look at the first record to catch a request of another signal."""
+    """Walk the outermost fields, and look at the first record to catch a request of another signal.
+
+    Raises InvalidRequest when `body` is not framed like a request of `signal`.
+    """
     try:
         first = _outermost(body)
         record = _first_record(body, first) if first else None

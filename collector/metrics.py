@@ -38,3 +38,18 @@ class CollectorMetrics:
         self.pending_bytes = Gauge(
             "llmhub_collector_pending_bytes", "Bytes received and not yet acknowledged", registry=registry
         )
+        self.duplicate_window_seconds = Gauge(
+            "llmhub_collector_duplicate_window_seconds",
+            "How far back a repeated request is recognised",
+            registry=registry,
+        )
+        self.spool_bytes = Gauge("llmhub_spool_bytes", "Size of the spool on disk", registry=registry)
+        self.spool_batches = Gauge(
+            "llmhub_spool_batches", "Batches in the spool that wait for their turn", registry=registry
+        )
+        self.spool_oldest_seconds = Gauge(
+            "llmhub_spool_oldest_seconds", "Age of the oldest batch that is not in the store", registry=registry
+        )
+        self.breaker_state = Gauge(
+            "llmhub_breaker_state", "1 for the state the breaker is in", ("state",), registry=registry
+        )

@@ -1,25 +1,30 @@
-"""From receivers to the store: check, batch, insert, acknowledge."""
+"""From receivers to the store: check, batch, spool, insert, acknowledge."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from collector.envelope import Envelope, wrap
+from collector.delivery import RETRY_SECONDS, Delivery, Waiting
+from collector.duplicates import RecentRequests, digest_of
+from collector.envelope import check_framing
 from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
+from collector.fairness import FairQueue, Share
+from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
 from collector.signals import Signal
-from collector.writer import Acknowledgement, Outcome, Writer
+from collector.spool import SpoolSettings
+from collector.spool.spool import Accepted, Batch, Spool
+from collector.writer import Acknowledgement, Outcome
 
 __all__ = ["Acknowledgement", "Pipeline", "PipelineSettings", "Signal"]
 
 # A single slow insert, a merge say, must not make later senders wait for many seconds.
 _MAX_PACE_SECONDS = 0.5
-Waiting = tuple[Envelope, asyncio.Future[Outcome]]
+# One tenant alone gets four fifths, see fairness.Share.
+_NEARLY_FULL = 0.75
 
 
 @dataclass(frozen=True)
@@ -34,40 +39,66 @@ class PipelineSettings:
     max_batch_bytes: int = 64 << 20
     """While all insert threads are busy, batches grow up to this size."""
     max_pending_bytes: int = 256 << 20
-    """Bytes received and not yet committed; above it senders are told to retry."""
+    """Bytes received and not yet stored or spooled; above it senders are told to retry. Tenants share them."""
+    max_pending_requests: int = 32_768
+    """The same, counted in requests."""
     concurrent_inserts: int = 2
     """Batches that are inserted at the same time."""
+    ack_seconds: float = 5.0
+    """A request that is not committed by then is acknowledged as soon as it is in the spool."""
+    duplicate_seconds: float = 600.0
+    """A request that is repeated within this time is acknowledged and not stored again."""
+    duplicate_requests: int = 1_000_000
+    """Requests remembered for that, 100 MB a million; above it the time is shorter."""
+    spool: SpoolSettings = SpoolSettings()
 
 
 class Pipeline:
-    """Takes requests on one event loop and acknowledges each after its batch is committed.
+    """Takes requests on one event loop and acknowledges each after its batch is committed or safe on disk.
 
-    Memory is bounded by `max_pending_bytes`. Not thread-safe; inserts run in threads of its own.
+    Memory is bounded by `max_pending_bytes` and `max_pending_requests`. Not thread-safe.
     """
 
-    def __init__(self, writer: Writer, metrics: CollectorMetrics, settings: PipelineSettings) -> None:
-        self._writer = writer
+    def __init__(
+        self, delivery: Delivery, spool: Spool, ledger: Ledger, metrics: CollectorMetrics, settings: PipelineSettings
+    ) -> None:
+        self._delivery = delivery
+        self._spool = spool
+        self._ledger = ledger
         self._metrics = metrics
         self._settings = settings
-        # Ids grow across restarts, so that a batch is a range of them in dead_letters.
-        self._ids = itertools.count(time.time_ns())
+        self._recent = RecentRequests(settings.duplicate_seconds, settings.duplicate_requests)
         self._queues = {signal: _Queue() for signal in Signal}
-        self._pending = 0
-        self._closed = False
-        self._threads = ThreadPoolExecutor(settings.concurrent_inserts, thread_name_prefix="insert")
+        self._bytes = Share(settings.max_pending_bytes)
+        self._requests = Share(settings.max_pending_requests)
+        self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
+        metrics.pending_bytes.set_function(lambda: self._bytes.held)
+        metrics.duplicate_window_seconds.set_function(lambda: self._recent.window_seconds)
+
+    async def start(self, digests: Iterable[bytes] = ()) -> None:
+        """Take up what is in the spool; `digests` are of requests stored a short while ago. Raises SpoolError."""
+        self._recent.remember(digests)
+        oldest_ns = time.time_ns() - int(self._settings.duplicate_seconds * 1e9)
+
+        def remember(batch: Batch) -> None:
+            self._recent.remember(each.digest for each in batch.envelopes if each.received_ns >= oldest_ns)
+
+        await self._delivery.recover(remember)
 
     async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
-        """Store one Export*ServiceRequest. Returns after commit.
+        """Store one Export*ServiceRequest. Returns when it is committed, or safe in the spool.
 
         Raises InvalidRequest, Overloaded or Unavailable; on the last two the sender may send again.
         """
         started = time.perf_counter()
         self._metrics.received_bytes.labels(signal).inc(len(body))
+        self._ledger.record(tenant, signal, Entry.RECEIVED)
         outcome = "failed"
         try:
-            acknowledgement = await self._store(signal, tenant, body)
+            acknowledgement = await self._take(signal, tenant, body)
             outcome = "partial" if acknowledgement.rejected else "stored"
+            self._ledger.record(tenant, signal, Entry.ACKNOWLEDGED)
             return acknowledgement
         except HubError as error:
             outcome = _OUTCOMES.get(type(error), "failed")
@@ -82,96 +113,137 @@ class Pipeline:
 
     def problem(self) -> str:
         """Why the pipeline takes nothing now, '' when it does."""
-        if self._closed:
+        if self._closing:
             return "the hub is shutting down"
-        if self._pending >= self._settings.max_pending_bytes * 0.9:
-            return f"{self._pending} bytes wait to be stored, near collector.max_pending_bytes; the store is slow"
-        return ""
+        if self._bytes.held >= self._bytes.total * _NEARLY_FULL:
+            return f"{self._bytes.held} bytes wait to be stored, near collector.max_pending_bytes; the store is slow"
+        return self._spool.problem()
 
     async def flush(self) -> None:
-        """Insert what waits, and wait until everything submitted so far has its outcome."""
-        while self._tasks or any(queue.waiting for queue in self._queues.values()):
+        """Write what waits, and wait until everything submitted so far has its outcome."""
+        while self._tasks or any(queue.requests for queue in self._queues.values()):
             for signal in Signal:
-                self._start_insert(signal)
+                self._begin(signal)
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
-    async def close(self) -> None:
-        """Refuse new requests, flush, release the threads. Idempotent."""
-        self._closed = True
+    async def close(self, patience: float = 5.0) -> None:
+        """Refuse new requests, write what waits: into the store within about `patience` seconds, into the spool
+        otherwise. Idempotent."""
+        self._closing = True
         await self.flush()
-        self._threads.shutdown()
+        await self._delivery.close(patience)
+        self._spool.close()
 
-    async def _store(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+    async def _take(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
         if not body:
+            self._ledger.record(tenant, signal, Entry.STORED)
             return Acknowledgement()
-        self._check_room(len(body))
-        envelope = wrap(signal, tenant, body, request_id=next(self._ids), received_ns=time.time_ns())
-        outcome = await self._enqueue(envelope)
+        try:
+            if self._closing:
+                raise Unavailable("The hub is shutting down. Send again in a moment.", RETRY_SECONDS)
+            digest = digest_of(signal, tenant, body)
+            known = self._recent.find(digest)
+            if known is None:
+                waiting = self._accept(signal, tenant, body, digest)
+        except HubError as error:
+            self._ledger.refuse(tenant, signal, _OUTCOMES[type(error)])
+            raise
+        if known is not None:
+            return await self._repeated(signal, tenant, known)
+        # Whoever waits may go; the request, and others that wait for the same one, do not.
+        return _acknowledgement(await asyncio.shield(waiting.outcome))
+
+    async def _repeated(
+        self, signal: Signal, tenant: str, known: asyncio.Future[Outcome] | Acknowledgement
+    ) -> Acknowledgement:
+        outcome = known if isinstance(known, Acknowledgement) else await self._wait_for_first(signal, tenant, known)
         if isinstance(outcome, HubError):
-            raise outcome
-        return outcome
+            self._ledger.refuse(tenant, signal, "repeated")
+        else:
+            self._ledger.record(tenant, signal, Entry.DUPLICATE)
+        return _acknowledgement(outcome)
 
-    def _check_room(self, size: int) -> None:
-        if self._closed:
-            raise Unavailable("The hub is shutting down. Send again in a moment.", 1.0)
-        if self._pending + size > self._settings.max_pending_bytes:
-            raise Overloaded(
-                f"{self._pending} bytes wait to be stored, collector.max_pending_bytes is "
-                f"{self._settings.max_pending_bytes}. Send again later.",
-                1.0,
-            )
+    async def _wait_for_first(self, signal: Signal, tenant: str, first: asyncio.Future[Outcome]) -> Outcome:
+        self._ledger.under_way([(tenant, signal)], 1)
+        try:
+            return await asyncio.shield(first)
+        except asyncio.CancelledError:
+            self._ledger.refuse(tenant, signal, "cancelled")
+            raise
+        finally:
+            self._ledger.under_way([(tenant, signal)], -1)
 
-    def _account(self, size: int) -> None:
-        self._pending += size
-        self._metrics.pending_bytes.set(self._pending)
-
-    async def _enqueue(self, envelope: Envelope) -> Outcome:
+    def _accept(self, signal: Signal, tenant: str, body: bytes, digest: bytes) -> Waiting:
+        check_framing(signal, body)
+        self._admit(tenant, len(body))
         loop = asyncio.get_running_loop()
-        queue = self._queues[envelope.signal]
         future: asyncio.Future[Outcome] = loop.create_future()
-        queue.add(envelope, future)
-        self._account(len(envelope.data))
-        if queue.size >= self._settings.batch_bytes:
-            self._start_insert(envelope.signal)
+        request = Accepted(signal, tenant, body, time.time_ns(), digest)
+        waiting = Waiting(request, future, loop.time() + self._settings.ack_seconds)
+        self._recent.begin(digest, future)
+        future.add_done_callback(lambda done: self._recent.end(digest, done.result()))
+        self._ledger.under_way([(tenant, signal)], 1)
+        self._enqueue(signal, waiting)
+        return waiting
+
+    def _admit(self, tenant: str, size: int) -> None:
+        if problem := self._spool.problem():
+            raise Overloaded(f"{problem[:1].upper()}{problem[1:]}. Send again later.", RETRY_SECONDS)
+        if not self._requests.take(tenant, 1):
+            raise self._too_much(tenant, f"{self._requests.held} requests", "max_pending_requests")
+        if not self._bytes.take(tenant, size):
+            self._requests.give_back(tenant, 1)
+            raise self._too_much(tenant, f"{self._bytes.held} bytes", "max_pending_bytes")
+
+    def _too_much(self, tenant: str, held: str, setting: str) -> Overloaded:
+        return Overloaded(
+            f"{held} wait to be stored, and tenant {tenant} has its share of collector.{setting}, "
+            f"{getattr(self._settings, setting)}. Send again later.",
+            RETRY_SECONDS,
+        )
+
+    def _enqueue(self, signal: Signal, waiting: Waiting) -> None:
+        queue = self._queues[signal]
+        queue.requests.add(waiting)
+        if queue.requests.size >= self._settings.batch_bytes:
+            self._begin(signal)
         elif queue.timer is None:
             delay = max(self._settings.flush_seconds, queue.insert_seconds)
-            queue.timer = loop.call_later(delay, self._start_insert, envelope.signal)
-        return await future
+            queue.timer = asyncio.get_running_loop().call_later(delay, self._begin, signal)
 
-    def _start_insert(self, signal: Signal) -> None:
-        """Insert what waits, or leave it to grow while all insert threads are busy: an insert has a
-        fixed cost, so the busier the store the larger its batches should be."""
+    def _begin(self, signal: Signal) -> None:
+        """Start a batch, unless one is waiting for its turn already: the busier the store, the larger batches become,
+        for an insert has a fixed cost."""
         queue = self._queues[signal]
-        if len(self._tasks) >= self._settings.concurrent_inserts:
-            queue.due = True
-            return
-        batch = queue.take(self._settings.max_batch_bytes)
-        if batch:
-            task = asyncio.create_task(self._insert(batch))
+        if queue.timer is not None:
+            queue.timer.cancel()
+            queue.timer = None
+        if queue.requests and not queue.starting:
+            queue.starting = True
+            task = asyncio.create_task(self._carry(signal, queue))
             self._tasks.add(task)
-            task.add_done_callback(self._inserted)
+            task.add_done_callback(self._tasks.discard)
 
-    def _inserted(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        for signal, queue in self._queues.items():
-            if queue.due:
-                self._start_insert(signal)
-
-    async def _insert(self, batch: list[Waiting]) -> None:
-        envelopes = [envelope for envelope, _ in batch]
-        started = time.perf_counter()
-        outcomes: dict[int, Outcome] = {}
+    async def _carry(self, signal: Signal, queue: _Queue) -> None:
+        slot = await self._delivery.slot(self._patience(queue))
+        batch = queue.requests.take(self._settings.max_batch_bytes)
+        queue.starting = False
+        if queue.requests:
+            self._begin(signal)
         try:
-            outcomes = await asyncio.get_running_loop().run_in_executor(self._threads, self._writer.write, envelopes)
+            queue.insert_seconds = min(await self._delivery.deliver(signal, batch, slot=slot), _MAX_PACE_SECONDS)
         finally:
-            self._queues[envelopes[0].signal].insert_seconds = min(time.perf_counter() - started, _MAX_PACE_SECONDS)
-            for envelope, future in batch:
-                self._account(-len(envelope.data))
-                if not future.done():  # the sender may have gone
-                    future.set_result(outcomes.get(envelope.request_id) or _NO_OUTCOME)
+            for each in batch:
+                self._requests.give_back(each.tenant, 1)
+                self._bytes.give_back(each.tenant, each.size)
+
+    def _patience(self, queue: _Queue) -> float:
+        """How long the batch may wait for its insert: until its first request must be answered."""
+        if self._closing:
+            return min(self._settings.ack_seconds, 1.0)
+        return min(each.deadline for each in queue.requests) - asyncio.get_running_loop().time()
 
 
-_NO_OUTCOME = Unavailable("The hub could not store the request. Send again.", 1.0)
 _OUTCOMES: dict[type[HubError], str] = {
     InvalidRequest: "invalid",
     Overloaded: "overloaded",
@@ -181,28 +253,15 @@ _OUTCOMES: dict[type[HubError], str] = {
 
 @dataclass
 class _Queue:
-    """What waits to be inserted for one signal; `due` when it has waited long enough."""
+    """What waits to be written for one signal; `starting` while a batch waits for its turn."""
 
-    waiting: deque[Waiting] = field(default_factory=deque)
-    size: int = 0
-    due: bool = False
+    requests: FairQueue[Waiting] = field(default_factory=FairQueue)
+    starting: bool = False
     insert_seconds: float = 0.0
     timer: asyncio.TimerHandle | None = None
 
-    def add(self, envelope: Envelope, future: asyncio.Future[Outcome]) -> None:
-        self.waiting.append((envelope, future))
-        self.size += len(envelope.data)
 
-    def take(self, max_bytes: int) -> list[Waiting]:
-        """The longest waiting up to `max_bytes`, at least one if there is any."""
-        batch: list[Waiting] = []
-        taken = 0
-        while self.waiting and (not batch or taken + len(self.waiting[0][0].data) <= max_bytes):
-            batch.append(self.waiting.popleft())
-            taken += len(batch[-1][0].data)
-        self.size -= taken
-        self.due = bool(self.waiting)
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-        return batch
+def _acknowledgement(outcome: Outcome) -> Acknowledgement:
+    if isinstance(outcome, HubError):
+        raise outcome
+    return outcome

@@ -1,4 +1,4 @@
-"""Batches of envelopes into the store: one insert a batch, and what to do when the store refuses it."""
+"""Batches into the store: one insert a batch, and what to do when the store refuses it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from opentelemetry import trace
 
+from collector.breaker import Breaker
+from collector.dead_letters import DeadLetter, DeadLetters
 from collector.envelope import Envelope
-from collector.errors import HubError, InvalidRequest, Unavailable
+from collector.errors import HubError, InvalidRequest
+from collector.failures import Failure, classify, is_shortage
 from collector.metrics import CollectorMetrics
 from collector.protobuf import explain
+from collector.rejects import rejected_part
 from collector.signals import REQUESTS
 from storage import otlp_schema
 from storage.store import Store, StoreError
@@ -22,23 +27,6 @@ from storage.store import Store, StoreError
 log = logging.getLogger(__name__)
 tracer = trace.get_tracer("llmhub.collector")
 
-RETRY_SECONDS = 1.0
-_MEMORY_LIMIT_EXCEEDED = 241
-# https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
-# Only these say that the bytes are wrong, some of them only with the text behind them: a oneof that is set twice, an
-# array that ends early, a bool that is neither 0 nor 1. Every other error may pass, so the sender is told to retry.
-BAD_DATA = {
-    27: "",  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
-    32: "",  # ATTEMPT_TO_READ_AFTER_EOF
-    33: "",  # CANNOT_READ_ALL_DATA
-    36: "ProtobufRowInputFormat",  # BAD_ARGUMENTS
-    49: "ProtobufRowInputFormat",  # LOGICAL_ERROR
-    117: "",  # INCORRECT_DATA
-    131: "",  # TOO_LARGE_STRING_SIZE
-    241: "ProtobufRowInputFormat",  # MEMORY_LIMIT_EXCEEDED: a length of terabytes, or too little memory; see _verdict
-    436: "ProtobufRowInputFormat",  # PROTOBUF_BAD_CAST
-    444: "",  # UNKNOWN_PROTOBUF_FORMAT
-}
 INSERT_SETTINGS: Mapping[str, str | int] = {
     "format_schema_source": "string",
     "format_schema": otlp_schema.proto(),
@@ -57,7 +45,7 @@ INSERT_SETTINGS: Mapping[str, str | int] = {
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """The request is committed, all but `rejected` records, which are dead letters for `reason`."""
+    """The request is safe, all but `rejected` records, which are dead letters for `reason`."""
 
     rejected: int = 0
     reason: str = ""
@@ -66,31 +54,72 @@ class Acknowledgement:
 Outcome = Acknowledgement | HubError
 
 
+@dataclass
+class Written:
+    """What became of the requests of a batch, by id. Those without an outcome are not stored because of `error`;
+    writing them again later, and only them, stores each once."""
+
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    error: StoreError | None = None
+
+
 class Writer:
     """Writes batches, blocking. Thread-safe as far as the store is."""
 
-    def __init__(self, store: Store, metrics: CollectorMetrics) -> None:
+    def __init__(self, store: Store, breaker: Breaker, dead_letters: DeadLetters, metrics: CollectorMetrics) -> None:
         self._store = store
+        self._breaker = breaker
+        self._dead_letters = dead_letters
         self._metrics = metrics
 
-    def write(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
-        """Insert a batch of one signal; the outcome of each request by its id. Raises nothing.
+    def write(self, batch: Sequence[Envelope]) -> Written:
+        """Insert a batch of one signal. Raises nothing.
 
-        Out of a batch that the store refuses, the requests at fault are taken; their neighbours are stored.
+        Out of a batch that the store refuses, the requests at fault become dead letters; their neighbours are stored.
+        The same batch again goes the same way, with the same deduplication tokens: what is stored already is skipped.
         """
+        written = Written()
         try:
-            return self._write(batch)
-        except Exception:
-            # A sender must get an answer whatever happens here; not knowing the cause, it may retry.
+            self._write(batch, written.outcomes)
+        except StoreError as error:
+            written.error = error
+        except Exception as error:
             log.exception("writing a batch failed unexpectedly", extra={"requests": len(batch)})
-            return {envelope.request_id: _unavailable(StoreError("unexpected")) for envelope in batch}
+            written.error = StoreError(f"unexpected: {error}")
+        return written
 
-    def _write(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
+    def isolate(self, batch: Sequence[Envelope]) -> Written:
+        """As `write`, for a batch that the store keeps refusing while it takes others: every error counts against the
+        data, until the requests at fault are alone."""
+        written = self.write(batch)
+        rest = [envelope for envelope in batch if envelope.request_id not in written.outcomes]
+        if written.error is None or not rest:
+            return written
+        try:
+            if len(rest) == 1:
+                self._give_up(rest[0], written)
+            else:
+                for half in (rest[: len(rest) // 2], rest[len(rest) // 2 :]):
+                    written.outcomes.update(self.isolate(half).outcomes)
+        except StoreError as error:
+            written.error = error
+        return written
+
+    def _give_up(self, envelope: Envelope, written: Written) -> None:
+        reason = f"The store keeps refusing the request while it takes others: {written.error}"
+        self._bury({envelope.request_id: InvalidRequest(reason)}, [envelope])
+        written.outcomes[envelope.request_id] = InvalidRequest(reason)
+        written.error = None
+
+    def _write(self, batch: Sequence[Envelope], outcomes: dict[int, Outcome]) -> None:
         try:
             self._insert(batch)
         except StoreError as error:
-            return self._refused(batch, error)
-        return self._acknowledgements(batch)
+            if classify(error) is not Failure.BAD_DATA:
+                raise
+            self._divide(batch, error, outcomes)
+        else:
+            outcomes.update(self._acknowledgements(batch))
 
     def _insert(self, batch: Sequence[Envelope]) -> None:
         signal = batch[0].signal
@@ -110,73 +139,81 @@ class Writer:
             "format_schema_message_name": f"{batch[0].signal.capitalize()}Envelope",
             "insert_deduplication_token": _token(batch),
         }
-        self._store.insert(table, b"".join(envelope.data for envelope in batch), fmt="Protobuf", settings=settings)
+        data = b"".join(envelope.data for envelope in batch)
+        self._breaker.call(lambda: self._store.insert(table, data, fmt="Protobuf", settings=settings))
 
-    def _refused(self, batch: Sequence[Envelope], error: StoreError) -> dict[int, Outcome]:
-        if not _is_bad_data(error):
-            log.error("the store refused a batch", extra={"requests": len(batch), "error": error.message})
-            return {envelope.request_id: _unavailable(error) for envelope in batch}
-        if len(batch) == 1:
-            return {batch[0].request_id: _verdict(batch[0], error)}
-        broken = {envelope.request_id: _verdict(envelope, error) for envelope, error in self._unparsable(batch)}
+    def _divide(self, batch: Sequence[Envelope], error: StoreError, outcomes: dict[int, Outcome]) -> None:
+        """Part a batch of which something is bad data into what can be stored and what cannot."""
+        broken = {batch[0].request_id: _verdict(batch[0], error)} if len(batch) == 1 else self._unparsable(batch)
+        self._bury(broken, batch)
+        outcomes.update(broken)
         rest = [envelope for envelope in batch if envelope.request_id not in broken]
-        if broken:
-            return {**broken, **(self.write(rest) if rest else {})}
-        # Each can be parsed; what is wrong shows only behind the views.
-        middle = len(batch) // 2
-        return {**self.write(batch[:middle]), **self.write(batch[middle:])}
+        # Where each can be parsed, what is wrong shows only behind the views, and halving finds it.
+        halves = [rest] if broken else [rest[: len(rest) // 2], rest[len(rest) // 2 :]]
+        for half in filter(None, halves):
+            self._write(half, outcomes)
 
-    def _unparsable(self, batch: Sequence[Envelope]) -> list[tuple[Envelope, StoreError]]:
+    def _unparsable(self, batch: Sequence[Envelope]) -> dict[int, InvalidRequest]:
         """The requests that the store cannot parse, found by halving against a table that stores nothing."""
         try:
             self._send(f"otlp_{batch[0].signal}_check", batch)
         except StoreError as error:
-            if not _is_bad_data(error):
-                return []
+            if classify(error) is not Failure.BAD_DATA:
+                raise
             if len(batch) == 1:
-                return [(batch[0], error)]
+                return {batch[0].request_id: _verdict(batch[0], error)}
             middle = len(batch) // 2
-            return self._unparsable(batch[:middle]) + self._unparsable(batch[middle:])
-        return []
+            return {**self._unparsable(batch[:middle]), **self._unparsable(batch[middle:])}
+        return {}
+
+    def _bury(self, broken: Mapping[int, InvalidRequest], batch: Sequence[Envelope]) -> None:
+        self._keep([_letter(each, str(broken[each.request_id])) for each in batch if each.request_id in broken])
 
     def _acknowledgements(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {envelope.request_id: Acknowledgement() for envelope in batch}
+        by_id = {envelope.request_id: envelope for envelope in batch}
+        letters = []
         for row in self._rejections(batch):
-            if row["request_id"] in outcomes:
-                outcomes[row["request_id"]] = Acknowledgement(row["rejected"], row["reason"])
-                self._metrics.rejected_records.labels(batch[0].signal).inc(row["rejected"])
+            envelope = by_id.get(row["request_id"])
+            if envelope is not None:
+                outcomes[envelope.request_id] = Acknowledgement(row["rejected"], row["reason"])
+                letters.append(_partial_letter(envelope, row["rejected"], row["reason"]))
+        self._keep(letters)
         return outcomes
 
+    def _keep(self, letters: Sequence[DeadLetter]) -> None:
+        if letters:
+            self._breaker.call(lambda: self._dead_letters.keep(letters))
+            self._metrics.rejected_records.labels(letters[0].signal).inc(sum(letter.records for letter in letters))
+
     def _rejections(self, batch: Sequence[Envelope]) -> list[dict[str, Any]]:
-        try:
-            return self._store.rows(
-                "SELECT request_id, count() AS rejected, arrayStringConcat(groupUniqArray(3)(reason), '; ') AS reason "
-                "FROM dead_letters WHERE request_id BETWEEN {first:UInt64} AND {last:UInt64} GROUP BY request_id",
-                params={"first": str(batch[0].request_id), "last": str(batch[-1].request_id)},
-            )
-        except Exception as error:
-            # The batch is stored; only how much of it went to the dead letters stays unsaid.
-            log.warning("cannot read the rejections of a batch", extra={"error": str(error)})
-            return []
+        return self._store.rows(
+            "SELECT request_id, count() AS rejected, arrayStringConcat(groupUniqArray(3)(reason), '; ') AS reason "
+            "FROM rejected_records WHERE request_id BETWEEN {first:UInt64} AND {last:UInt64} GROUP BY request_id",
+            params={"first": str(batch[0].request_id), "last": str(batch[-1].request_id)},
+        )
 
 
 def _token(batch: Sequence[Envelope]) -> str:
-    """The same batch, inserted again, is recognised by it."""
+    """The same requests, inserted again, are recognised by it."""
     return hashlib.sha256(b"".join(envelope.request_id.to_bytes(8) for envelope in batch)).hexdigest()
 
 
-def _is_bad_data(error: StoreError) -> bool:
-    return error.code in BAD_DATA and BAD_DATA[error.code] in error.message
-
-
-def _verdict(envelope: Envelope, error: StoreError) -> Outcome:
-    """What the sender of a request that the store could not read is told."""
+def _verdict(envelope: Envelope, error: StoreError) -> InvalidRequest:
+    """What the sender of a request that the store could not read is told. Raises `error` when it is not to blame."""
     where = explain(envelope.body, REQUESTS[envelope.signal])
-    if where is None and error.code == _MEMORY_LIMIT_EXCEEDED:
-        return _unavailable(error)
+    if where is None and is_shortage(error):
+        raise error
     return InvalidRequest(f"The request is not a valid OTLP {envelope.signal} request: {where or error.message}")
 
 
-def _unavailable(error: StoreError) -> Unavailable:
-    reason = error.name or "no connection"
-    return Unavailable(f"The store cannot take data now ({reason}). Nothing was lost: send again.", RETRY_SECONDS)
+def _letter(envelope: Envelope, reason: str) -> DeadLetter:
+    return DeadLetter(envelope.request_id, envelope.tenant, envelope.signal, envelope.received_ns, reason, 0, envelope.body)  # fmt: skip
+
+
+def _partial_letter(envelope: Envelope, records: int, reason: str) -> DeadLetter:
+    try:
+        body = rejected_part(envelope.signal, envelope.body, envelope.received_ns)
+    except DecodeError:  # ClickHouse reads some requests that protobuf does not, such as one with invalid UTF-8
+        body = envelope.body
+    return DeadLetter(envelope.request_id, envelope.tenant, envelope.signal, envelope.received_ns, reason, records, body)  # fmt: skip

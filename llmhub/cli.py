@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from collector.errors import HubError
+from collector.spool import KeyFileError, SpoolError
 from grafana.render import RenderSettings
 from grafana.render import render as render_grafana
 from llmhub import config as configuration
@@ -45,7 +46,7 @@ app.add_typer(config_app, name="config")
 out = Console()
 err = Console(stderr=True)
 GLOBAL_OPTIONS = ("--config", "--store")
-FAILURES = (StoreError, SchemaError, HubError, TrafficError, OSError)
+FAILURES = (StoreError, SchemaError, SpoolError, KeyFileError, HubError, TrafficError, OSError)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration file.", envvar="LLMHUB_CONFIG")
@@ -94,10 +95,7 @@ def ingest(
         task = progress.add_task("ingesting", total=len(files))
         store = prepare_store(settings)
         try:
-            tenant = settings.receivers.tenant
-            summary = asyncio.run(
-                ingest_files(store, settings.collector, tenant, files, lambda _: progress.advance(task))
-            )
+            summary = asyncio.run(ingest_files(store, settings, files, lambda _: progress.advance(task)))
         finally:
             store.close()
     _report(summary)

@@ -41,9 +41,14 @@ class ConfigError(Exception):
     """The configuration cannot be used; str() has one line for each key at fault."""
 
 
-def default_dsn() -> str:
+def data_directory() -> Path:
+    """Where the hub keeps what no setting puts elsewhere."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return f"chdb://{Path(data).absolute() / 'llmhub'}"
+    return Path(data).absolute() / "llmhub"
+
+
+def default_dsn() -> str:
+    return f"chdb://{data_directory()}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,12 @@ class Config:
     api: ApiConfig = ApiConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     shutdown_seconds: float = 20.0
+
+    @property
+    def spool_directory(self) -> Path:
+        """Beside the embedded store; with a server, in the data directory."""
+        dsn = self.storage.dsn
+        return (Path(embedded_path(dsn)) if dsn.startswith("chdb:") else data_directory()) / "spool"
 
     def with_dsn(self, dsn: str) -> Config:
         return replace(self, storage=replace(self.storage, dsn=dsn))

@@ -14,9 +14,7 @@ from types import FrameType
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from collector.metrics import CollectorMetrics
-from collector.pipeline import Pipeline
-from collector.writer import Writer
+from collector.assembly import Collector
 from llmhub.api import api_app
 from llmhub.config import Config
 from receivers.http_server import HttpServer
@@ -75,10 +73,10 @@ class Hub:
         self._config = config
         self.store = store
         registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
-        metrics = CollectorMetrics(registry)
-        self.pipeline = Pipeline(Writer(store, metrics), metrics, config.collector)
+        for instrument in (ProcessCollector, PlatformCollector, GCCollector):
+            instrument(registry=registry)
+        self.collector = Collector(store, config.collector, registry, config.spool_directory)
+        self.pipeline = self.collector.pipeline
         tenants = SingleTenant(config.receivers.tenant)
         self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants)
         self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants)
@@ -94,7 +92,8 @@ class Hub:
         return HttpServer(clickhouse_app(self.store, settings), settings.listen, "storage.clickhouse_http.listen")
 
     async def start(self) -> Addresses:
-        """Open every door, queries first and senders last. Raises ListenError when an address is taken."""
+        """Open every door, queries first and senders last. Raises ListenError when an address is taken, SpoolError."""
+        await self.collector.start()
         clickhouse_http = ""
         if self._clickhouse_http and isinstance(self.store, EmbeddedStore):
             clickhouse_http = await self._open(self._clickhouse_http)
@@ -110,12 +109,12 @@ class Hub:
     async def stop(self) -> None:
         """Close the doors to senders, flush what they sent, close the rest. Safe to call after a failed start."""
         grace = self._config.shutdown_seconds / 2
-        flushing = asyncio.create_task(self.pipeline.close())
+        flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
         await asyncio.gather(*(stop(grace) for stop in reversed(self._started)))
         self._started.clear()
         cancelling.cancel()
-        # What is not stored by then was not acknowledged either.
+        # What is not stored by then is in the spool, or was not acknowledged.
         await asyncio.wait([flushing], timeout=grace)
 
     async def _open(self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver) -> str:

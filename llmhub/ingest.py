@@ -9,10 +9,10 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from collector.assembly import Collector
 from collector.errors import HubError, Overloaded
-from collector.metrics import CollectorMetrics
-from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
-from collector.writer import Writer
+from collector.pipeline import Acknowledgement, Pipeline, Signal
+from llmhub.config import Config
 from receivers.files import read_exports
 from storage.store import Store
 
@@ -30,18 +30,17 @@ class Summary:
     problems: list[str] = field(default_factory=list)
 
 
-async def ingest(
-    store: Store, settings: PipelineSettings, tenant: str, paths: Iterable[Path], progress: Callable[[Path], None]
-) -> Summary:
+async def ingest(store: Store, config: Config, paths: Iterable[Path], progress: Callable[[Path], None]) -> Summary:
     """Store every request of `paths`; calls `progress` with each file it begins. One bad request stops nothing else."""
-    metrics = CollectorMetrics(CollectorRegistry())
-    pipeline = Pipeline(Writer(store, metrics), metrics, settings)
+    collector = Collector(store, config.collector, CollectorRegistry(), config.spool_directory)
+    await collector.start()
+    pipeline = collector.pipeline
     summary = Summary()
     room = asyncio.Semaphore(_IN_FLIGHT)
 
     async def send(path: Path, signal: Signal, body: bytes) -> None:
         try:
-            acknowledgement = await _submit(pipeline, signal, tenant, body)
+            acknowledgement = await _submit(pipeline, signal, config.receivers.tenant, body)
         except HubError as error:
             summary.problems.append(f"{path}: {error}")
         else:
@@ -61,7 +60,7 @@ async def ingest(
                 await room.acquire()
                 summary.requests += 1
                 tasks.create_task(send(path, signal, body))
-    await pipeline.close()
+    await collector.close()
     return summary
 
 

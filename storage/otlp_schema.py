@@ -167,7 +167,7 @@ def picked_map(keys: str, name: str) -> str:
 def proto() -> str:
     """The inline schema of all landing tables; the message of a table is `<Signal>Envelope`."""
     flat, nested = f"KeyValue{FLAT_DEPTH}", f"KeyValue{NESTED_DEPTH}"
-    envelope = "string tenant = 1; fixed64 received_at = 2; fixed64 request_id = 3;"
+    envelope = "string tenant = 1; fixed64 received_at = 2; fixed64 request_id = 3; bytes digest = 5;"
     return f"""syntax = "proto3";
 {any_value_proto()}
 message Resource {{ repeated {flat} attributes = 1; }}
@@ -236,7 +236,12 @@ message MetricsEnvelope {{ {envelope} MetricsRequest request = 4; }}
 """
 
 
-ENVELOPE = {"tenant": "LowCardinality(String)", "received_at": "UInt64", "request_id": "UInt64"}
+ENVELOPE = {
+    "tenant": "LowCardinality(String)",
+    "received_at": "UInt64",
+    "request_id": "UInt64",
+    "digest": "FixedString(16)",
+}
 
 
 def landing_columns(signal: str) -> str:

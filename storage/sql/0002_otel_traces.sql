@@ -39,7 +39,7 @@ SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_repli
 
 -- Records that could not be stored, with the reason their sender was given in partial_success.
 -- request_id first: the collector looks a batch's rejections up by its range of request ids.
-CREATE TABLE dead_letters (
+CREATE TABLE rejected_records (
     request_id UInt64,
     tenant LowCardinality(String),
     received_at DateTime64(3),
@@ -162,7 +162,7 @@ FROM spans;
 CREATE MATERIALIZED VIEW otel_traces_mv TO otel_traces AS
 SELECT * EXCEPT (request_id, reason) FROM otlp_spans WHERE reason = '';
 
-CREATE MATERIALIZED VIEW dead_spans_mv TO dead_letters AS
+CREATE MATERIALIZED VIEW dead_spans_mv TO rejected_records AS
 SELECT
     request_id, Tenant AS tenant, ReceivedAt AS received_at, 'traces' AS signal, reason,
     toJSONString(map('TraceId', TraceId, 'SpanId', SpanId, 'SpanName', SpanName, 'ServiceName', ServiceName)) AS record

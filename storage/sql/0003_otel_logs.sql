@@ -118,7 +118,7 @@ FROM records;
 CREATE MATERIALIZED VIEW otel_logs_mv TO otel_logs AS
 SELECT * EXCEPT (request_id, reason) FROM otlp_log_records WHERE reason = '';
 
-CREATE MATERIALIZED VIEW dead_log_records_mv TO dead_letters AS
+CREATE MATERIALIZED VIEW dead_log_records_mv TO rejected_records AS
 SELECT
     request_id, Tenant AS tenant, ReceivedAt AS received_at, 'logs' AS signal, reason,
     toJSONString(map('TraceId', TraceId, 'SpanId', SpanId, 'EventName', EventName, 'ServiceName', ServiceName)) AS record

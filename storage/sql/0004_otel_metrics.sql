@@ -316,7 +316,7 @@ SELECT
 FROM otlp_metric_rows
 ARRAY JOIN arrayFilter(p -> ${point_in_time}, metric.summary.data_points) AS point;
 
-CREATE MATERIALIZED VIEW dead_metric_points_mv TO dead_letters AS
+CREATE MATERIALIZED VIEW dead_metric_points_mv TO rejected_records AS
 SELECT
     request_id, Tenant AS tenant, ReceivedAt AS received_at, 'metrics' AS signal,
     if(time_ns < ${min_time_unix_nano}, 'time_unix_nano is before ${min_time}', 'time_unix_nano is more than ${max_future_hours} h in the future') AS reason,

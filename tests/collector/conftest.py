@@ -3,18 +3,20 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from collector.metrics import CollectorMetrics
+from collector.assembly import Collector
+from collector.breaker import Breaker
 from collector.pipeline import Pipeline, PipelineSettings
-from collector.writer import Writer
 from storage.embedded import EmbeddedStore
 
 FAST = PipelineSettings(flush_seconds=0.02)
 WithPipeline = Callable[..., Any]
+WithCollector = Callable[..., Any]
 
 
 @pytest.fixture
@@ -28,20 +30,42 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def with_pipeline(llm_store: EmbeddedStore, registry: CollectorRegistry) -> WithPipeline:
-    """Runs a coroutine function with a pipeline into the session's store, then closes the pipeline."""
-    metrics = CollectorMetrics(registry)
+def with_collector(llm_store: EmbeddedStore, tmp_path: Path) -> WithCollector:
+    """Runs a coroutine function with a collector into the session's store, or another; then closes it. Every run in
+    a test has the same spool, as the restarts of one hub have, and a registry of its own if none is given."""
+
+    def run(
+        use: Callable[[Collector], Coroutine[Any, Any, Any]],
+        settings: PipelineSettings = FAST,
+        store: Any = None,
+        registry: CollectorRegistry | None = None,
+    ) -> Any:
+        async def main() -> Any:
+            breaker = Breaker(recovery_seconds=0.2)
+            collector = Collector(
+                store or llm_store, settings, registry or CollectorRegistry(), tmp_path / "spool", breaker
+            )
+            await collector.start()
+            try:
+                return await use(collector)
+            finally:
+                await collector.close(patience=0.5)
+
+        return asyncio.run(main())
+
+    return run
+
+
+@pytest.fixture
+def with_pipeline(with_collector: WithCollector, registry: CollectorRegistry) -> WithPipeline:
+    """The same for those who need nothing but the pipeline; the first run counts in `registry`."""
+    unused = [registry]
 
     def run(
         use: Callable[[Pipeline], Coroutine[Any, Any, Any]], settings: PipelineSettings = FAST, store: Any = None
     ) -> Any:
-        async def main() -> Any:
-            pipeline = Pipeline(Writer(store or llm_store, metrics), metrics, settings)
-            try:
-                return await use(pipeline)
-            finally:
-                await pipeline.close()
-
-        return asyncio.run(main())
+        return with_collector(
+            lambda collector: use(collector.pipeline), settings, store, unused.pop() if unused else None
+        )
 
     return run

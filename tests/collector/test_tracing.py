@@ -17,9 +17,12 @@ provider.add_span_processor(SimpleSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
 
 from prometheus_client import CollectorRegistry
+from collector.breaker import Breaker
+from collector.dead_letters import DeadLetters
 from collector.envelope import wrap
 from collector.metrics import CollectorMetrics
 from collector.signals import Signal
+from collector.spool import Cipher
 from collector.writer import Writer
 from tests.collector.requests import span, traces
 
@@ -28,7 +31,8 @@ class Store:
     def insert(self, *args, **kwargs): pass
     def rows(self, *args, **kwargs): return []
 
-writer = Writer(Store(), CollectorMetrics(CollectorRegistry()))
+letters = DeadLetters(Store(), Cipher(bytes(32)))
+writer = Writer(Store(), Breaker(), letters, CollectorMetrics(CollectorRegistry()))
 body = traces(span()).SerializeToString()
 writer.write([wrap(Signal.TRACES, "t", body, request_id=1, received_ns=2**60)])
 (span,) = exporter.get_finished_spans()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from collector.pipeline import PipelineSettings
+from collector.spool import SpoolSettings
+from llmhub.config import Config, ReceiversConfig
 from llmhub.ingest import Summary, ingest
 from storage.embedded import EmbeddedStore
 from tests.collector.requests import call, span, traces
@@ -24,7 +27,9 @@ def tenant() -> str:
 
 def run(store: EmbeddedStore, tenant: str, *paths: Path, settings: PipelineSettings = FAST) -> Summary:
     begun: list[Path] = []
-    summary = asyncio.run(ingest(store, settings, tenant, paths, begun.append))
+    settings = replace(settings, spool=SpoolSettings(path=str(paths[0].parent / "spool")))
+    config = Config(collector=settings, receivers=ReceiversConfig(tenant=tenant))
+    summary = asyncio.run(ingest(store, config, paths, begun.append))
     assert begun == list(paths)
     return summary
 

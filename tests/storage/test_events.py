@@ -6,13 +6,11 @@ import uuid
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from collector.envelope import wrap
-from collector.metrics import CollectorMetrics
 from collector.signals import Signal
-from collector.writer import Writer
 from storage.embedded import EmbeddedStore
+from tests.collector.direct import store_whole
 from tests.collector.requests import logs
 
 
@@ -20,7 +18,7 @@ def event(store: EmbeddedStore, attributes: dict[str, Any], **fields: Any) -> li
     tenant = f"events-{uuid.uuid4().hex[:8]}"
     body = logs("text", attributes, **fields).SerializeToString()
     envelope = wrap(Signal.LOGS, tenant, body, request_id=uuid.uuid4().int >> 80, received_ns=1_900_000_000_000_000_000)
-    Writer(store, CollectorMetrics(CollectorRegistry())).write([envelope])
+    store_whole(store, [envelope])
     columns = "event_name, category, severity, action, score, actor, object, policy_id, body"
     return store.rows(f"SELECT {columns} FROM llm_events WHERE tenant = {{t:String}}", params={"t": tenant})
 

@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from collector.envelope import wrap
-from collector.metrics import CollectorMetrics
 from collector.signals import Signal
-from collector.writer import Acknowledgement, Writer
 from storage import reference, schema
 from storage.embedded import EmbeddedStore
+from tests.collector.direct import store_whole
 
 GOLDEN = Path(__file__).parent / "golden"
 SDKS = (
@@ -49,8 +47,7 @@ def calls(store: EmbeddedStore, sdk: str) -> dict[str, list[dict[str, Any]]]:
         wrap(Signal.TRACES, f"{sdk}/{file.stem}", file.read_bytes(), request_id=number, received_ns=now)
         for number, file in enumerate(recordings(sdk))
     ]
-    outcomes = Writer(store, CollectorMetrics(CollectorRegistry())).write(batch)
-    assert set(outcomes.values()) == {Acknowledgement()}
+    store_whole(store, batch)
     sql = f"SELECT {COLUMNS} FROM llm_calls WHERE tenant = {{t:String}} ORDER BY timestamp"
     return {file.stem: store.rows(sql, params={"t": f"{sdk}/{file.stem}"}) for file in recordings(sdk)}
 

@@ -10,14 +10,12 @@ import random
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from collector.envelope import wrap
-from collector.metrics import CollectorMetrics
 from collector.signals import Signal
-from collector.writer import Acknowledgement, Writer
 from storage import otlp_schema
 from storage.embedded import EmbeddedStore
+from tests.collector.direct import store_whole
 from tests.collector.requests import logs, span, traces
 
 STRINGS = ("", "text", '"', "\\", "a/b", "\n\t\u0001", "日本", '{"t":"s","s":"x"}', '],"A":0}}', ',"P":0}', "[]")
@@ -49,8 +47,7 @@ def store_span(store: EmbeddedStore, attributes: dict[str, Any]) -> dict[str, st
 
 def write(store: EmbeddedStore, signal: Signal, body: bytes) -> None:
     envelope = wrap(signal, "anyvalue", body, request_id=int.from_bytes(os.urandom(6)), received_ns=2**60 + 10**18)
-    outcomes = Writer(store, CollectorMetrics(CollectorRegistry())).write([envelope])
-    assert list(outcomes.values()) == [Acknowledgement()]
+    store_whole(store, [envelope])
 
 
 @pytest.mark.parametrize(

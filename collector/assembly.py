@@ -1,0 +1,71 @@
+"""The collector put together: spool, breaker, writer, ledger and pipeline on one store."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from collector.breaker import STATES, Breaker
+from collector.dead_letters import DeadLetters
+from collector.delivery import Delivery
+from collector.ledger import Ledger
+from collector.metrics import CollectorMetrics
+from collector.pipeline import Pipeline, PipelineSettings
+from collector.spool import Spool, open_key
+from collector.writer import Writer
+from storage.store import Store
+
+KEY_FILE = "spool.key"
+_RECENT = "SELECT hex(digest) AS digest FROM ingest_requests WHERE received_at > now64(3) - toIntervalSecond({seconds:UInt32}) LIMIT {limit:UInt64}"
+
+
+class Collector:
+    """The parts, by name. `directory` is the spool's, where the settings do not name one."""
+
+    def __init__(
+        self, store: Store, settings: PipelineSettings, registry: CollectorRegistry, directory: Path, breaker: Breaker | None = None
+    ) -> None:  # fmt: skip
+        """Opens the spool: raises SpoolError, KeyFileError."""
+        self._store = store
+        self._settings = settings
+        path = Path(settings.spool.path or directory)
+        cipher = open_key(Path(settings.spool.key_file or path.with_name(KEY_FILE)))
+        self.spool = Spool(path, cipher, settings.spool)
+        self.metrics = CollectorMetrics(registry)
+        self.ledger = Ledger(registry)
+        self.breaker = breaker or Breaker()
+        self.dead_letters = DeadLetters(store, cipher)
+        writer = Writer(store, self.breaker, self.dead_letters, self.metrics)
+        self.delivery = Delivery(self.spool, writer, self.breaker, self.ledger, settings.concurrent_inserts)
+        self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, self.metrics, settings)
+        self._show()
+
+    async def start(self) -> None:
+        """Take up what is in the spool, and remember what was stored of late. Raises SpoolError, StoreError."""
+        rows = await asyncio.to_thread(
+            self._store.rows,
+            _RECENT,
+            params={
+                "seconds": str(int(self._settings.duplicate_seconds)),
+                "limit": str(self._settings.duplicate_requests),
+            },
+        )
+        await self.pipeline.start(bytes.fromhex(row["digest"]) for row in rows)
+
+    async def close(self, patience: float = 5.0) -> None:
+        """As `Pipeline.close`."""
+        await self.pipeline.close(patience)
+
+    def _show(self) -> None:
+        metrics = self.metrics
+        metrics.spool_bytes.set_function(lambda: self.spool.size_bytes)
+        metrics.spool_batches.set_function(lambda: self.delivery.backlog)
+        metrics.spool_oldest_seconds.set_function(lambda: self.spool.oldest_seconds)
+        for state in STATES:
+            metrics.breaker_state.labels(state).set_function(partial(self._is, state))
+
+    def _is(self, state: str) -> bool:
+        return self.breaker.state == state

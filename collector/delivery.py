@@ -1,0 +1,220 @@
+"""From batches to the store by way of the spool, and from the spool when the store was away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from collector.breaker import Breaker
+from collector.errors import HubError, Overloaded, Unavailable
+from collector.ledger import Account, Entry, Ledger
+from collector.signals import Signal
+from collector.spool import SpoolError
+from collector.spool.spool import Accepted, Batch, Spool
+from collector.writer import Acknowledgement, Outcome, Writer, Written
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+# A batch that fails this often, while others are stored, is looked at request by request.
+_SUSPICIOUS_FAILURES = 4
+_STORED = Acknowledgement()
+_NO_OUTCOME = Unavailable("The hub could not store the request. Send again.", RETRY_SECONDS)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An accepted request and whoever waits for its outcome. `deadline` is on the clock of the event loop."""
+
+    request: Accepted
+    outcome: asyncio.Future[Outcome]
+    deadline: float
+
+    @property
+    def tenant(self) -> str:
+        return self.request.tenant
+
+    @property
+    def size(self) -> int:
+        return len(self.request.body)
+
+    def resolve(self, outcome: Outcome) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+
+class Delivery:
+    """Writes a batch to the spool, inserts it, answers. Runs on one event loop; disk and store have threads of their own.
+
+    A request is answered when it is committed. One whose commit takes beyond its deadline, or has to wait because the
+    store is away, is answered when it is in the spool; the drain inserts it later, in order.
+    """
+
+    def __init__(self, spool: Spool, writer: Writer, breaker: Breaker, ledger: Ledger, concurrent_inserts: int) -> None:
+        self._spool = spool
+        self._writer = writer
+        self._breaker = breaker
+        self._ledger = ledger
+        self._slots = asyncio.Semaphore(concurrent_inserts)
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._inserts = ThreadPoolExecutor(concurrent_inserts, thread_name_prefix="insert")
+        self._backlog: list[int] = []
+        self._failures: Counter[int] = Counter()
+        self._stored_since: dict[int, int] = {}
+        self._stored = 0
+        self._drain: asyncio.Task[None] | None = None
+
+    @property
+    def backlog(self) -> int:
+        """Batches that are in the spool and not being inserted."""
+        return len(self._backlog)
+
+    async def recover(self, remember: Callable[[Batch], None]) -> None:
+        """Take up what an earlier process left in the spool; `remember` is given each batch of it. Raises SpoolError."""
+        for sequence in self._spool.waiting():
+            batch = await self._on_disk(self._spool.read, sequence)
+            accounts = _accounts(batch)
+            for account, requests in Counter(accounts).items():
+                self._ledger.record(*account, Entry.RECOVERED, requests)
+            self._ledger.under_way(accounts, 1)
+            remember(batch)
+            self._postpone(sequence)
+
+    async def slot(self, patience: float) -> bool:
+        """Wait for the right to insert; False when the store is away or too busy for `patience` seconds. Whoever got
+        it gives it to `deliver`."""
+        if self._breaker.is_open or (self._backlog and not self._breaker.is_closed):
+            return False
+        try:
+            await asyncio.wait_for(self._slots.acquire(), max(patience, 0.0))
+        except TimeoutError:
+            return False
+        return True
+
+    async def deliver(self, signal: Signal, batch: Sequence[Waiting], *, slot: bool) -> float:
+        """Spool the batch, insert it when there is a `slot`, resolve every outcome. Returns the seconds of the insert."""
+        try:
+            spooled = await self._append(signal, batch)
+            if spooled is None:
+                return 0.0
+            if slot:
+                return await self._insert(spooled, batch)
+            self._resolve(batch, {})
+            self._postpone(spooled.sequence)
+            return 0.0
+        finally:
+            if slot:
+                self._slots.release()
+
+    async def close(self, patience: float) -> None:
+        """Insert what is in the spool for `patience` seconds more; the rest stays there. Idempotent."""
+        if self._drain is not None:
+            await asyncio.wait([self._drain], timeout=patience if self._breaker.is_closed else 0)
+            self._drain.cancel()
+        self._inserts.shutdown(wait=False)
+        self._disk.shutdown(wait=False)
+
+    async def _append(self, signal: Signal, batch: Sequence[Waiting]) -> Batch | None:
+        """The batch in the spool; None when it could not be written, and the senders have been told."""
+        try:
+            return await self._on_disk(self._spool.append, signal, [each.request for each in batch])
+        except SpoolError as error:
+            refusal: HubError = Overloaded(
+                f"{str(error)[:1].upper()}{str(error)[1:]}. Send again later.", RETRY_SECONDS
+            )
+        except Exception:
+            log.exception("a batch could not be spooled")
+            refusal = _NO_OUTCOME
+        self._refuse(batch, refusal)
+        return None
+
+    async def _insert(self, spooled: Batch, batch: Sequence[Waiting]) -> float:
+        loop = asyncio.get_running_loop()
+        deadline = loop.call_at(min(each.deadline for each in batch), self._resolve, batch, {})
+        started = time.perf_counter()
+        try:
+            written = await self._run(self._inserts, self._writer.write, spooled.envelopes)
+        finally:
+            deadline.cancel()
+        ids = [envelope.request_id for envelope in spooled.envelopes]
+        by_place = {place: written.outcomes[each] for place, each in enumerate(ids) if each in written.outcomes}
+        self._resolve(batch, by_place)
+        await self._settle(spooled, written)
+        return time.perf_counter() - started
+
+    def _resolve(self, batch: Sequence[Waiting], outcomes: dict[int, Outcome]) -> None:
+        """By place in the batch; what has no outcome yet is safe in the spool."""
+        for place, each in enumerate(batch):
+            each.resolve(outcomes.get(place, _STORED))
+
+    def _refuse(self, batch: Sequence[Waiting], error: HubError) -> None:
+        for each in batch:
+            self._ledger.refuse(each.tenant, each.request.signal, "spool")
+            each.resolve(error)
+        self._ledger.under_way([(each.tenant, each.request.signal) for each in batch], -1)
+
+    async def _settle(self, batch: Batch, written: Written) -> None:
+        decided = [each for each in batch.envelopes if each.request_id in written.outcomes]
+        for envelope in decided:
+            stored = isinstance(written.outcomes[envelope.request_id], Acknowledgement)
+            self._ledger.record(envelope.tenant, envelope.signal, Entry.STORED if stored else Entry.DEAD_LETTERED)
+        self._ledger.under_way([(each.tenant, each.signal) for each in decided], -1)
+        if written.error is not None:
+            log.error("the store did not take a batch; it is in the spool", extra={"requests": len(batch.envelopes), "error": written.error.message})  # fmt: skip
+            if decided:
+                await self._on_disk(self._spool.settle, batch, [each.request_id for each in decided])
+            self._failures[batch.sequence] += 1
+            self._stored_since.setdefault(batch.sequence, self._stored)
+            self._postpone(batch.sequence)
+        else:
+            self._stored += 1
+            self._failures.pop(batch.sequence, None)
+            self._stored_since.pop(batch.sequence, None)
+            await self._on_disk(self._spool.settle, batch)
+
+    def _postpone(self, sequence: int) -> None:
+        self._backlog.append(sequence)
+        # What keeps failing makes way for what may not.
+        self._backlog.sort(key=lambda each: (self._failures[each] // _SUSPICIOUS_FAILURES, each))
+        if self._drain is None or self._drain.done():
+            self._drain = asyncio.create_task(self._drain_spool())
+
+    async def _drain_spool(self) -> None:
+        while self._backlog:
+            while self._breaker.is_open:
+                await asyncio.sleep(min(self._breaker.recovery_seconds / 5, 1.0))
+            async with self._slots:
+                sequence = self._backlog.pop(0)
+                try:
+                    await self._replay(sequence)
+                except SpoolError as error:
+                    log.error("a batch in the spool cannot be read; it stays there", extra={"error": str(error)})
+            if self._failures[sequence]:
+                await asyncio.sleep(min(0.1 * 2 ** self._failures[sequence], self._breaker.recovery_seconds))
+
+    async def _replay(self, sequence: int) -> None:
+        batch = await self._on_disk(self._spool.read, sequence)
+        others_stored = self._stored > self._stored_since.get(sequence, self._stored)
+        suspicious = others_stored and self._failures[sequence] >= _SUSPICIOUS_FAILURES
+        write = self._writer.isolate if suspicious else self._writer.write
+        await self._settle(batch, await self._run(self._inserts, write, batch.envelopes))
+
+    async def _on_disk(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._run(self._disk, function, *args, **kwargs)
+
+    @staticmethod
+    async def _run(executor: Executor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(executor, lambda: function(*args, **kwargs))
+
+
+def _accounts(batch: Batch) -> list[Account]:
+    return [(envelope.tenant, envelope.signal) for envelope in batch.envelopes]

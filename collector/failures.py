@@ -1,0 +1,63 @@
+"""What an error of the store means for a batch: the one place that tells it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from storage.store import StoreError
+
+
+class Failure(Enum):
+    BAD_DATA = "bad data"
+    """The bytes are wrong and always will be; their neighbours are not."""
+    TRANSIENT = "transient"
+    """It may pass by itself: no connection, no memory, too many parts, a disk that is full."""
+    PERMANENT = "permanent"
+    """It stays until an operator acts: a login, a grant, a table or a column that is missing."""
+
+
+# https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+# Only these say that the bytes are wrong, some of them only with the text behind them: a oneof that is set twice, an
+# array that ends early, a bool that is neither 0 nor 1.
+_BAD_DATA = {
+    27: "",  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+    32: "",  # ATTEMPT_TO_READ_AFTER_EOF
+    33: "",  # CANNOT_READ_ALL_DATA
+    36: "ProtobufRowInputFormat",  # BAD_ARGUMENTS
+    49: "ProtobufRowInputFormat",  # LOGICAL_ERROR
+    117: "",  # INCORRECT_DATA
+    131: "",  # TOO_LARGE_STRING_SIZE
+    241: "ProtobufRowInputFormat",  # MEMORY_LIMIT_EXCEEDED: a length of terabytes, or too little memory; see is_shortage
+    436: "ProtobufRowInputFormat",  # PROTOBUF_BAD_CAST
+    444: "",  # UNKNOWN_PROTOBUF_FORMAT
+}
+_MEMORY_LIMIT_EXCEEDED = 241
+_PERMANENT = frozenset({
+    16,  # NO_SUCH_COLUMN_IN_TABLE
+    20,  # NUMBER_OF_COLUMNS_DOESNT_MATCH
+    46,  # UNKNOWN_FUNCTION
+    47,  # UNKNOWN_IDENTIFIER
+    53,  # TYPE_MISMATCH
+    60,  # UNKNOWN_TABLE
+    62,  # SYNTAX_ERROR
+    81,  # UNKNOWN_DATABASE
+    115,  # UNKNOWN_SETTING
+    164,  # READONLY
+    192,  # UNKNOWN_USER
+    193,  # WRONG_PASSWORD
+    194,  # REQUIRED_PASSWORD
+    291,  # DATABASE_ACCESS_DENIED
+    497,  # ACCESS_DENIED
+    516,  # AUTHENTICATION_FAILED
+})  # fmt: skip
+
+
+def classify(error: StoreError) -> Failure:
+    if error.code in _BAD_DATA and _BAD_DATA[error.code] in error.message:
+        return Failure.BAD_DATA
+    return Failure.PERMANENT if error.code in _PERMANENT else Failure.TRANSIENT
+
+
+def is_shortage(error: StoreError) -> bool:
+    """Whether `error`, on a request whose structure is sound, means that memory was short after all."""
+    return error.code == _MEMORY_LIMIT_EXCEEDED

@@ -1,0 +1,87 @@
+"""The ledger: what became of every request, by tenant and signal."""
+
+from __future__ import annotations
+
+from collections import Counter as Counts
+from collections.abc import Iterable
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from collector.signals import Signal
+
+
+class Entry(StrEnum):
+    """`received` and `recovered` come in; each of them ends as one of the four below. `acknowledged` is told apart:
+    what the sender was answered."""
+
+    RECEIVED = "received"
+    RECOVERED = "recovered"
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    DEAD_LETTERED = "dead_lettered"
+    REFUSED = "refused"
+    ACKNOWLEDGED = "acknowledged"
+
+
+_IN = (Entry.RECEIVED, Entry.RECOVERED)
+_OUT = (Entry.STORED, Entry.DUPLICATE, Entry.DEAD_LETTERED, Entry.REFUSED)
+Account = tuple[str, Signal]
+
+
+class Ledger:
+    """Counts since the process started. Not thread-safe: one event loop writes it; /metrics may read it any time."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._counts: Counts[tuple[str, Signal, Entry]] = Counts()
+        self._open: Counts[Account] = Counts()
+        self._requests = Counter(
+            "llmhub_ledger_requests",
+            "Requests by what became of them",
+            ("tenant", "signal", "entry"),
+            registry=registry,
+        )
+        self._refused = Counter(
+            "llmhub_ledger_refused", "Refused requests by reason", ("tenant", "signal", "reason"), registry=registry
+        )
+        balance = Gauge(
+            "llmhub_ledger_imbalance",
+            "Requests that came in and are neither accounted for nor under way: anything but 0 is a loss",
+            registry=registry,
+        )
+        balance.set_function(self.imbalance)
+
+    def record(self, tenant: str, signal: Signal, entry: Entry, requests: int = 1) -> None:
+        self._counts[tenant, signal, entry] += requests
+        self._requests.labels(tenant, signal, entry).inc(requests)
+
+    def refuse(self, tenant: str, signal: Signal, reason: str) -> None:
+        self.record(tenant, signal, Entry.REFUSED)
+        self._refused.labels(tenant, signal, reason).inc()
+
+    def under_way(self, accounts: Iterable[Account], change: int) -> None:
+        """Requests that begin (1) or end (-1) to wait, in memory or in the spool."""
+        for account in accounts:
+            self._open[account] += change
+
+    def imbalance(self) -> int:
+        """What came in, less what has an end, less what is under way."""
+        counted = sum(count * _sign(entry) for (_, _, entry), count in list(self._counts.items()))
+        return counted - sum(list(self._open.values()))
+
+    def rows(self) -> list[dict[str, str | int]]:
+        """One row a tenant and signal: each entry, and `under_way`."""
+        accounts = sorted({(tenant, signal) for tenant, signal, _ in self._counts})
+        return [
+            {
+                "tenant": tenant,
+                "signal": signal.value,
+                **{entry.value: self._counts[tenant, signal, entry] for entry in Entry},
+                "under_way": self._open[tenant, signal],
+            }
+            for tenant, signal in accounts
+        ]
+
+
+def _sign(entry: Entry) -> int:
+    return 1 if entry in _IN else -1 if entry in _OUT else 0

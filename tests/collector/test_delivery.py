@@ -1,0 +1,321 @@
+"""What was acknowledged is stored, once, whatever the store does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from collector.assembly import Collector
+from collector.errors import InvalidRequest, Overloaded
+from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
+from collector.spool import SpoolSettings
+from storage.embedded import EmbeddedStore
+from storage.store import StoreError
+from tests.collector.conftest import FAST, WithCollector
+from tests.collector.flaky import SHORT_OF_MEMORY, TOO_MANY_PARTS, FlakyStore
+from tests.collector.requests import logs, span, traces
+
+
+def body(*names: str) -> bytes:
+    return traces(*(span(name=name) for name in names or ("work",))).SerializeToString()
+
+
+def stored(store: EmbeddedStore, tenant: str) -> list[str]:
+    rows = store.rows("SELECT SpanName FROM otel_traces WHERE Tenant = {t:String} ORDER BY 1", params={"t": tenant})
+    return [row["SpanName"] for row in rows]
+
+
+def rolled_up(store: EmbeddedStore, table: str, tenant: str) -> int:
+    rows = store.rows(f"SELECT count() AS n FROM {table} WHERE tenant = {{t:String}}", params={"t": tenant})
+    return int(rows[0]["n"])
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+def submit(tenant: str, *bodies: bytes) -> Callable[[Collector], Awaitable[list[Acknowledgement]]]:
+    async def use(collector: Collector) -> list[Acknowledgement]:
+        return await asyncio.gather(*(collector.pipeline.submit(Signal.TRACES, tenant, each) for each in bodies))
+
+    return use
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before the commit", "after the commit"])
+@pytest.mark.parametrize(
+    "error", [StoreError("connection refused"), TOO_MANY_PARTS, SHORT_OF_MEMORY, OSError("x")], ids=str
+)
+def test_while_the_store_fails_requests_are_acknowledged_from_the_spool_and_stored_once_when_it_is_back(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, error: Exception, late: bool
+) -> None:
+    flaky = FlakyStore(llm_store, error, late=late)
+
+    async def use(collector: Collector) -> None:
+        for name in ("first", "second", "third"):
+            assert await collector.pipeline.submit(Signal.TRACES, tenant, body(name)) == Acknowledgement()
+        assert collector.spool.waiting()
+        flaky.error = None
+        await until(lambda: not collector.spool.waiting())
+        assert collector.ledger.imbalance() == 0
+
+    with_collector(use, FAST, flaky)
+    assert stored(llm_store, tenant) == ["first", "second", "third"]
+
+
+def test_what_a_hub_left_in_the_spool_the_next_one_stores(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    with_collector(submit(tenant, body("a"), body("b")), FAST, FlakyStore(llm_store, TOO_MANY_PARTS))
+    assert stored(llm_store, tenant) == []
+
+    async def use(collector: Collector) -> int:
+        await until(lambda: not collector.spool.waiting())
+        return collector.ledger.imbalance()
+
+    assert with_collector(use) == 0
+    assert stored(llm_store, tenant) == ["a", "b"]
+
+
+def test_a_batch_that_was_stored_but_not_settled_before_a_crash_is_not_stored_again(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    with_collector(submit(tenant, body("a"), body("b")), FAST, FlakyStore(llm_store, TOO_MANY_PARTS, late=True))
+    assert stored(llm_store, tenant) == ["a", "b"]
+    with_collector(lambda collector: until(lambda: not collector.spool.waiting()))
+    assert stored(llm_store, tenant) == ["a", "b"]
+    assert rolled_up(llm_store, "ingest_requests", tenant) == 2
+
+
+def test_a_crash_between_two_views_of_one_insert_is_healed_by_the_replay(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """A view behind llm_calls throws, so that otel_traces and llm_calls are written and what follows may not be."""
+    from tests.collector.requests import call
+
+    llm_store.execute("CREATE TABLE crash_switch (on UInt8) ENGINE = Memory")
+    llm_store.execute("CREATE TABLE crash_target (x UInt8) ENGINE = Null")
+    llm_store.execute("INSERT INTO crash_switch VALUES (1)")
+    llm_store.execute(
+        "CREATE MATERIALIZED VIEW crash_mv TO crash_target AS SELECT "
+        f"throwIf(tenant = '{tenant}' AND (SELECT max(on) FROM crash_switch) = 1, 'crash') AS x FROM llm_calls_1m"
+    )
+
+    async def use(collector: Collector) -> None:
+        request = traces(call()).SerializeToString()
+        assert await collector.pipeline.submit(Signal.TRACES, tenant, request) == Acknowledgement()
+        assert collector.spool.waiting()
+        llm_store.execute("TRUNCATE TABLE crash_switch")
+        await until(lambda: not collector.spool.waiting())
+
+    try:
+        with_collector(use)
+    finally:
+        for name in ("VIEW crash_mv", "TABLE crash_target", "TABLE crash_switch"):
+            llm_store.execute(f"DROP {name}")
+    rows = llm_store.rows(
+        "SELECT (SELECT count() FROM otel_traces WHERE Tenant = {t:String}) AS spans, "
+        "(SELECT count() FROM llm_calls WHERE tenant = {t:String}) AS calls, "
+        "(SELECT sum(calls) FROM llm_calls_1m WHERE tenant = {t:String}) AS rolled_up, "
+        "(SELECT count() FROM ingest_requests WHERE tenant = {t:String}) AS requests",
+        params={"t": tenant},
+    )
+    assert rows == [{"spans": 1, "calls": 1, "rolled_up": 1, "requests": 1}]
+
+
+def test_an_insert_that_hangs_is_acknowledged_from_the_spool(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    hanging = FlakyStore(llm_store)
+    hanging.gate.clear()
+
+    async def use(collector: Collector) -> None:
+        started = time.monotonic()
+        results = await asyncio.gather(
+            *(collector.pipeline.submit(Signal.TRACES, tenant, body(f"s{number}")) for number in range(3)),
+            collector.pipeline.submit(Signal.LOGS, tenant, logs("x").SerializeToString()),
+        )
+        assert results == [Acknowledgement()] * 4
+        assert 0.3 < time.monotonic() - started < 5
+        hanging.gate.set()
+        await until(lambda: not collector.spool.waiting())
+
+    with_collector(use, replace(FAST, ack_seconds=0.4, concurrent_inserts=1), hanging)
+    assert stored(llm_store, tenant) == ["s0", "s1", "s2"]
+
+
+def test_a_full_spool_refuses_and_takes_again_when_the_store_is_back(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    flaky = FlakyStore(llm_store, StoreError("gone"))
+    big = [traces(span({"filler": f"{number}" * 40_000})).SerializeToString() for number in range(9)]
+    small = replace(FAST, spool=SpoolSettings(max_bytes=100_000, segment_bytes=40_000))
+
+    async def use(collector: Collector) -> tuple[int, Overloaded]:
+        taken = 0
+        with pytest.raises(Overloaded, match=r"collector\.spool\.max_bytes") as refused:
+            for each in big:
+                await collector.pipeline.submit(Signal.TRACES, tenant, each)
+                taken += 1
+        assert collector.pipeline.problem()
+        flaky.error = None
+        await until(lambda: not collector.spool.waiting())
+        await collector.pipeline.submit(Signal.TRACES, tenant, big[taken])
+        assert collector.ledger.imbalance() == 0
+        return taken + 1, refused.value
+
+    taken, refused = with_collector(use, small, flaky)
+    assert 2 <= taken < 9
+    assert refused.retry_after > 0
+    assert len(stored(llm_store, tenant)) == taken
+
+
+def test_a_repeated_request_is_acknowledged_and_stored_once(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    request = traces(span(name="good"), span(trace_id=b"bad")).SerializeToString()
+    use = submit(tenant, request, request)
+    first = with_collector(use)
+    assert [outcome.rejected for outcome in first] == [1, 1]
+    # The next hub on the same store knows what was stored, if not what was rejected of it.
+    assert with_collector(use) == [Acknowledgement(), Acknowledgement()]
+    assert stored(llm_store, tenant) == ["good"]
+
+
+def test_a_request_that_was_refused_may_be_repeated(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    request = body("again")
+
+    async def use(collector: Collector) -> None:
+        with pytest.raises(Overloaded):
+            await asyncio.gather(
+                *(collector.pipeline.submit(Signal.TRACES, tenant, r) for r in (body("x" * 900), request))
+            )
+        await collector.pipeline.flush()
+        assert await collector.pipeline.submit(Signal.TRACES, tenant, request) == Acknowledgement()
+        rows = collector.ledger.rows()
+        assert [(row["received"], row["stored"], row["refused"]) for row in rows] == [(3, 2, 1)]
+
+    with_collector(use, replace(FAST, max_pending_bytes=1100))
+    assert "again" in stored(llm_store, tenant)
+
+
+def test_the_same_bytes_of_another_tenant_are_another_request(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    request = body()
+    with_collector(submit(tenant, request))
+    with_collector(submit(f"{tenant}-2", request))
+    assert len(stored(llm_store, tenant)) == len(stored(llm_store, f"{tenant}-2")) == 1
+
+
+def test_a_request_that_the_store_alone_refuses_becomes_a_dead_letter_and_holds_nobody_up(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """Not because its bytes are wrong, but with an error that might pass, again and again."""
+    cursed = FlakyStore(llm_store, StoreError.clickhouse(6, "CANNOT_PARSE_TEXT", "a view chokes"))
+    cursed.matches = lambda data: b"cursed" in data
+
+    async def use(collector: Collector) -> None:
+        submitted = submit(tenant, body("before"), body("cursed"), body("after"))
+        assert await submitted(collector) == [Acknowledgement()] * 3
+        for number in range(100):
+            await collector.pipeline.submit(Signal.TRACES, tenant, body(f"later {number}"))
+            if not collector.spool.waiting():
+                break
+            await asyncio.sleep(0.1)
+        (letter,) = [row for row in collector.dead_letters.newest() if row["tenant"] == tenant]
+        assert "keeps refusing" in letter["reason"]
+        assert collector.ledger.imbalance() == 0
+
+    with_collector(use, FAST, cursed)
+    assert {"before", "after"} <= set(stored(llm_store, tenant))
+    assert "cursed" not in stored(llm_store, tenant)
+
+
+def test_a_dead_letter_keeps_the_bytes_sealed_and_replays_once(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    secret = span({"gen_ai.prompt": "a secret"}, parent_span_id=b"1")
+    request = traces(span(name="good"), secret).SerializeToString()
+    with_collector(submit(tenant, request))
+    (row,) = llm_store.rows(
+        "SELECT request_id, records, body FROM dead_letters WHERE tenant = {t:String}", params={"t": tenant}
+    )
+    assert row["records"] == 1
+    assert "secret" not in row["body"]
+
+    async def read(collector: Collector) -> Any:
+        return await asyncio.to_thread(collector.dead_letters.get, row["request_id"])
+
+    letter = with_collector(read)
+    assert letter.body == traces(secret).SerializeToString()
+    assert "parent_span_id" in letter.reason
+
+
+def test_a_poison_request_is_a_dead_letter_too(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    from tests.collector.test_pipeline import with_a_cut_span
+
+    async def use(collector: Collector) -> None:
+        with pytest.raises(InvalidRequest):
+            await collector.pipeline.submit(Signal.TRACES, tenant, with_a_cut_span())
+        assert [row["dead_lettered"] for row in collector.ledger.rows()] == [1]
+
+    with_collector(use)
+    (row,) = llm_store.rows(
+        "SELECT records, size, reason FROM dead_letters WHERE tenant = {t:String}", params={"t": tenant}
+    )
+    assert (row["records"], row["size"]) == (0, len(with_a_cut_span()))
+    assert "not a valid OTLP traces request" in row["reason"]
+
+
+def test_a_noisy_tenant_does_not_keep_a_quiet_one_waiting(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    slow = FlakyStore(llm_store)
+    noise = [traces(span({"filler": f"{number:04}" * 10_000})).SerializeToString() for number in range(60)]
+    settings = PipelineSettings(
+        flush_seconds=0.02, max_batch_bytes=100_000, max_pending_bytes=2_000_000, concurrent_inserts=1
+    )
+
+    async def use(collector: Collector) -> tuple[int, int]:
+        pipeline: Pipeline = collector.pipeline
+        finished: list[str] = []
+        slow.gate.clear()
+
+        async def send(who: str, request: bytes) -> None:
+            await pipeline.submit(Signal.TRACES, who, request)
+            finished.append(who)
+
+        noisy = [asyncio.ensure_future(send(tenant, each)) for each in noise]
+        await asyncio.sleep(0.1)
+        quiet = asyncio.ensure_future(send("quiet", body()))
+        await asyncio.sleep(0)
+        slow.gate.set()
+        await quiet
+        before = len(finished)
+        refused = [
+            each for each in await asyncio.gather(*noisy, return_exceptions=True) if isinstance(each, Overloaded)
+        ]
+        return before, len(refused)
+
+    before, refused = with_collector(use, settings, slow)
+    assert before <= 8, "it went with one of the next batches"
+    assert refused, "the noisy one has to wait"
+
+
+def test_the_ledger_and_the_store_agree(with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str) -> None:
+    request = traces(span(), span(), span(trace_id=b"bad")).SerializeToString()
+    with_collector(submit(tenant, request, body("a", "b"), request))
+    rows = llm_store.rows("SELECT * EXCEPT day FROM ingest_ledger WHERE tenant = {t:String}", params={"t": tenant})
+    assert rows == [{"tenant": tenant, "signal": "traces", "received": 5, "stored": 4, "rejected": 1, "difference": 0}]
