@@ -38,3 +38,8 @@ class CollectorMetrics:
         self.pending_bytes = Gauge(
             "llmhub_collector_pending_bytes", "Bytes received and not yet acknowledged", registry=registry
         )
+        self.sweeps = Counter("llmhub_sweep_runs", "Sweeps by outcome", ("outcome",), registry=registry)
+        self.sweep_repeats = Counter("llmhub_sweep_repeats", "Repeated calls taken out", registry=registry)
+        self.sweep_seconds = Histogram(
+            "llmhub_sweep_seconds", "One finished sweep", buckets=_SECONDS, registry=registry
+        )

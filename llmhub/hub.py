@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from collector.metrics import CollectorMetrics
 from collector.pipeline import Pipeline
+from collector.sweep import Sweep, Sweeper
 from collector.writer import Writer
 from llmhub.api import api_app
 from llmhub.config import Config
@@ -79,6 +80,7 @@ class Hub:
             collector(registry=registry)
         metrics = CollectorMetrics(registry)
         self.pipeline = Pipeline(Writer(store, metrics), metrics, config.collector)
+        self._sweeper = Sweeper(Sweep(store), metrics, config.sweep)
         tenants = SingleTenant(config.receivers.tenant)
         self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants)
         self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants)
@@ -102,6 +104,7 @@ class Hub:
         api = await self._open(self._api)
         otlp_http = await self._open(self._otlp_http)
         otlp_grpc = await self._open(self._otlp_grpc)
+        self._sweeper.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
@@ -112,7 +115,7 @@ class Hub:
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.pipeline.close())
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
-        await asyncio.gather(*(stop(grace) for stop in reversed(self._started)))
+        await asyncio.gather(self._sweeper.stop(grace), *(stop(grace) for stop in reversed(self._started)))
         self._started.clear()
         cancelling.cancel()
         # What is not stored by then was not acknowledged either.
