@@ -53,3 +53,8 @@ class CollectorMetrics:
         self.breaker_state = Gauge(
             "llmhub_breaker_state", "1 for the state the breaker is in", ("state",), registry=registry
         )
+        self.sweeps = Counter("llmhub_sweep_runs", "Sweeps by outcome", ("outcome",), registry=registry)
+        self.sweep_repeats = Counter("llmhub_sweep_repeats", "Repeated calls taken out", registry=registry)
+        self.sweep_seconds = Histogram(
+            "llmhub_sweep_seconds", "One finished sweep", buckets=_SECONDS, registry=registry
+        )

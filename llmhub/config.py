@@ -21,6 +21,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from collector.pipeline import PipelineSettings
+from collector.sweep import SweepSettings
 from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
@@ -91,6 +92,7 @@ class Config:
     storage: StorageConfig = field(default_factory=StorageConfig)
     receivers: ReceiversConfig = ReceiversConfig()
     collector: PipelineSettings = PipelineSettings()
+    sweep: SweepSettings = SweepSettings()
     api: ApiConfig = ApiConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     shutdown_seconds: float = 20.0

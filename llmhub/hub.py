@@ -15,6 +15,7 @@ from types import FrameType
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from collector.assembly import Collector
+from collector.sweep import Sweep, Sweeper
 from llmhub.api import api_app
 from llmhub.config import Config
 from receivers.http_server import HttpServer
@@ -77,6 +78,7 @@ class Hub:
             instrument(registry=registry)
         self.collector = Collector(store, config.collector, registry, config.spool_directory)
         self.pipeline = self.collector.pipeline
+        self._sweeper = Sweeper(Sweep(store), self.collector.metrics, config.sweep)
         tenants = SingleTenant(config.receivers.tenant)
         self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants)
         self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants)
@@ -101,6 +103,7 @@ class Hub:
         api = await self._open(self._api)
         otlp_http = await self._open(self._otlp_http)
         otlp_grpc = await self._open(self._otlp_grpc)
+        self._sweeper.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
@@ -111,7 +114,7 @@ class Hub:
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
-        await asyncio.gather(*(stop(grace) for stop in reversed(self._started)))
+        await asyncio.gather(self._sweeper.stop(grace), *(stop(grace) for stop in reversed(self._started)))
         self._started.clear()
         cancelling.cancel()
         # What is not stored by then is in the spool, or was not acknowledged.

@@ -10,6 +10,8 @@ import grpc
 import pytest
 
 from collector.signals import Signal
+from collector.sweep import Sweep
+from storage.store import open_store
 from tests.collector.requests import SECOND, call, gauge, logs, span, traces
 from tests.hub.process import Exports, Hub
 
@@ -25,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 @pytest.fixture(scope="module")
 def remote(server: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     dsn = f"clickhouse://default@{server.addresses['ClickHouse HTTP']}/other"
-    running = Hub(tmp_path_factory.mktemp("remote"), dsn=dsn)
+    running = Hub(tmp_path_factory.mktemp("remote"), {"sweep.interval_seconds": "0"}, dsn=dsn)
     yield running
     running.close()
 
@@ -58,6 +60,19 @@ def test_spans_logs_and_metrics_are_stored_and_calls_priced(
     assert count(server, f"otel_traces WHERE ServiceName = '{service}'") == 2
     assert count(server, f"otel_logs WHERE LogAttributes['service'] = '{service}'") == 1
     assert count(server, f"otel_metrics_gauge WHERE MetricName = '{service}' AND Value = 2.5") == 1
+
+
+def test_spans_that_come_again_are_swept(server: Hub, remote: Hub, remote_exports: Exports, service: str) -> None:
+    ours = f"WHERE service = '{service}'"
+    request = traces(call(), call(), service=service).SerializeToString()
+    for again in range(2):
+        remote_exports.send(Signal.TRACES, request + b"\x0a\x00" * again)  # other bytes, the same spans
+    assert count(server, f"llm_calls {ours}") == 4
+    store = open_store(remote.dsn)
+    assert Sweep(store).run_once().repeats == 2
+    store.close()
+    assert count(server, f"llm_calls {ours}") == 2
+    assert server.rows(f"SELECT sum(calls) AS calls FROM other.llm_calls_1m {ours}") == [{"calls": 2}]
 
 
 def test_a_bad_record_is_reported_and_a_bad_request_refused(server: Hub, remote_exports: Exports, service: str) -> None:
