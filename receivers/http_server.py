@@ -18,14 +18,18 @@ _LAST_WORDS_SECONDS = 1.0
 class HttpServer:
     """Started once, stopped once or more. Signals stay with the process; nothing is logged per request."""
 
-    def __init__(self, app: Any, listen: str, setting: str, tls: TlsFiles | None = None) -> None:
+    def __init__(
+        self, app: Any, listen: str, setting: str, tls: TlsFiles | None = None, websockets: bool = False
+    ) -> None:
         self._listen = listen
         self._setting = setting
         self._server = _Server(
             uvicorn.Config(
                 app,
                 lifespan="auto",
-                ws="none",
+                ws="websockets-sansio" if websockets else "none",
+                ws_per_message_deflate=False,
+                ws_max_size=4096,
                 log_config=None,
                 access_log=False,
                 server_header=False,
