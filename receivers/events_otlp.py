@@ -88,7 +88,8 @@ def parse_event(text: bytes) -> Any:
     try:
         return json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError as error:
-        raise InvalidEvent(f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        raise InvalidEvent(f"This is not JSON: {error.msg} at {line}column {error.colno}.") from None
     except UnicodeDecodeError as error:
         raise InvalidEvent(f"This is not JSON: it is no valid UTF-8 ({error.reason} at byte {error.start}).") from None
     except RecursionError:

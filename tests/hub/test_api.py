@@ -29,7 +29,16 @@ def test_metrics_are_prometheus_text_with_the_collectors_families(hub: Hub) -> N
     response = hub.api("/metrics")
     families = {family.name: family.type for family in text_string_to_metric_families(response.data.decode())}
     assert response.headers["Content-Type"].startswith("text/plain; version=")
-    assert {name.removeprefix("llmhub_collector_"): kind for name, kind in families.items() if "llmhub" in name} == {
+    found = {name: kind for name, kind in families.items() if not name.endswith("_created")}
+    assert {name: kind for name, kind in found.items() if name.startswith("llmhub_receivers_")} == {
+        "llmhub_receivers_events": "counter",
+        "llmhub_receivers_tail_viewers": "gauge",
+        "llmhub_receivers_tail_sent": "counter",
+        "llmhub_receivers_tail_dropped": "counter",
+        "llmhub_receivers_tail_skipped_requests": "counter",
+    }
+    prefix = "llmhub_collector_"
+    assert {name.removeprefix(prefix): kind for name, kind in found.items() if name.startswith(prefix)} == {
         "requests": "counter",
         "refused": "counter",
         "received_bytes": "counter",
