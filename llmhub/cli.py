@@ -322,13 +322,13 @@ def _report(summary: Summary) -> None:
 def _print_addresses(settings: Config, addresses: Addresses) -> None:
     rows = [
         ("OTLP gRPC", addresses.otlp_grpc, "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + addresses.otlp_grpc),
-        ("OTLP HTTP", f"http://{addresses.otlp_http}", "/v1/traces, /v1/logs, /v1/metrics"),
+        ("OTLP HTTP", f"http://{addresses.otlp_http}", "/v1/traces, /v1/logs, /v1/metrics, /v1/events"),
         (
             "ClickHouse HTTP",
             f"http://{addresses.clickhouse_http}",
             "for Grafana's ClickHouse data source, curl, drivers",
         ),
-        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics"),
+        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics, /v1/tail"),
         ("Store", _without_password(settings.storage.dsn), ""),
     ]
     for name, address, note in rows:

@@ -25,9 +25,10 @@ from receivers.tail_records import Record, Shown, records
 
 log = logging.getLogger(__name__)
 
-# Unpacking works this long at a time, and rests three times as long: a quarter of one core at most.
+# Unpacking works this long at a time, and rests seven times as long: an eighth of one core at most.
 _STINT_SECONDS = 0.02
-_REST = 3
+_REST = 7
+# What trickles in is unpacked this often.
 _PAUSE_SECONDS = 0.02
 Body = tuple[Signal, str, bytes]
 
@@ -41,8 +42,9 @@ class TailSettings:
     max_viewers: int = 8
     buffer_bytes: int = 4 << 20
     """Records that wait for one slow viewer; what does not fit is dropped."""
-    pending_bytes: int = 32 << 20
-    """Requests that wait to be unpacked; what does not fit is skipped."""
+    pending_bytes: int = 4 << 20
+    """Requests that wait to be unpacked, one at least; what does not fit is skipped. A tail is for what happens now:
+    with more waiting, it would show what happened a minute ago."""
     value_chars: int = 256
     content: bool = False
     allowed_origins: tuple[str, ...] = ()
@@ -169,7 +171,7 @@ class Tail:
         interested = [viewer for viewer in self._viewers if viewer.filter.wants(signal, tenant)]
         if not interested:
             return
-        if self._pending + len(body) > self._settings.pending_bytes:
+        if self._pending and self._pending + len(body) > self._settings.pending_bytes:
             for viewer in interested:
                 viewer.skip()
             return

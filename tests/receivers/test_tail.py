@@ -260,6 +260,12 @@ def test_requests_beyond_the_bound_are_skipped_and_told(loop: Loop, recorder: Re
         assert (seen > 0, told > 0, door.metric("skipped_requests_total")) == (True, True, told)
 
 
+def test_a_request_larger_than_the_bound_is_shown_when_nothing_else_waits(loop: Loop, recorder: Recorder) -> None:
+    with opened(loop, recorder, replace(SETTINGS, pending_bytes=10)) as door, door.watch() as viewer:
+        door.submit(Signal.TRACES, traces(span(name="large")))
+        assert received(viewer)["SpanName"] == "large"
+
+
 def test_there_is_a_limit_on_viewers_and_a_place_becomes_free_again(loop: Loop, recorder: Recorder) -> None:
     with opened(loop, recorder, replace(SETTINGS, max_viewers=1)) as door:
         with door.watch():
@@ -319,7 +325,7 @@ def test_a_hub_that_stops_does_not_wait_for_viewers(loop: Loop, recorder: Record
         assert time.monotonic() - started < 5
 
 
-def test_unpacking_leaves_three_quarters_of_a_core_alone() -> None:
+def test_unpacking_leaves_most_of_a_core_alone() -> None:
     """The busiest second of the show: much waits, and a viewer wants none of it."""
 
     async def show() -> float:
@@ -332,4 +338,4 @@ def test_unpacking_leaves_three_quarters_of_a_core_alone() -> None:
             await asyncio.sleep(1)
             return time.process_time() - started
 
-    assert asyncio.run(show()) < 0.6
+    assert asyncio.run(show()) < 0.35
