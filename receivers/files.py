@@ -39,7 +39,7 @@ _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 Exports = Iterator[tuple[Signal, bytes]]
 
 
-def read_exports(path: str | Path, fmt: str = "", progress: Callable[[int], object] = int) -> Exports:
+def read_exports(path: str | Path, fmt: str = "", progress: Callable[[int], object] = lambda size: None) -> Exports:
     """Each export in the file, or on standard input for '-', as protobuf bytes.
 
     `fmt` is one of FORMATS, '' for what the name says. `progress` is called with the number of bytes read, again and

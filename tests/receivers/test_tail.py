@@ -79,6 +79,15 @@ def received(viewer: ClientConnection) -> dict[str, Any]:
     return message
 
 
+def narrow_socket(door: Door) -> socket.socket:
+    """A connection of a viewer that takes little before somebody has to wait."""
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    host, port = door.address.split(":")
+    narrow.connect((host, int(port)))
+    return narrow
+
+
 def denied(door: Door, query: str = "", **options: Any) -> tuple[int, str]:
     with pytest.raises(InvalidStatus) as caught:
         door.watch(query, **options)
@@ -225,10 +234,7 @@ def test_a_slow_viewer_misses_records_is_told_how_many_and_holds_up_nobody(loop:
     settings = replace(SETTINGS, value_chars=30_000, buffer_bytes=100_000, pending_bytes=100 << 20)
     bodies = [traces(span({"big": big})).SerializeToString() for _ in range(total)]
     with opened(loop, recorder, settings) as door:
-        narrow = socket.socket()
-        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-        host, port = door.address.split(":")
-        narrow.connect((host, int(port)))
+        narrow = narrow_socket(door)
         with door.watch(sock=narrow, max_queue=1) as slow, door.watch("service=nobody"):
             started = time.monotonic()
             door.submit_all(bodies)
@@ -317,9 +323,17 @@ def test_what_a_viewer_sends_is_ignored(door: Door) -> None:
 
 
 def test_a_hub_that_stops_does_not_wait_for_viewers(loop: Loop, recorder: Recorder) -> None:
-    door = Door(loop, recorder, SETTINGS)
+    """Nor for one that does not read, whose connection is full of what was sent to it."""
+    door = Door(loop, recorder, replace(SETTINGS, value_chars=30_000, buffer_bytes=100 << 20, pending_bytes=100 << 20))
     door.address = loop.run(door.server.start())
-    with door.watch():
+    with door.watch(sock=narrow_socket(door), max_queue=1, close_timeout=0.5):
+        door.submit_all([traces(*[span({"big": "x" * 20_000}) for _ in range(100)]).SerializeToString()] * 10)
+        deadline, sent = time.monotonic() + 30, -1.0
+        while sent != door.metric("sent_total") or not sent:
+            assert time.monotonic() < deadline
+            sent = door.metric("sent_total")
+            time.sleep(0.5)
+        assert sent < 1000
         started = time.monotonic()
         loop.run(door.server.stop(grace=10))
         assert time.monotonic() - started < 5
