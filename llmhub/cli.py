@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from collector.errors import HubError
 from collector.spool import KeyFileError, SpoolError
@@ -24,10 +24,10 @@ from llmhub import config as configuration
 from llmhub import logs, tracing
 from llmhub.config import Config, ConfigError
 from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
-from llmhub.ingest import Summary
-from llmhub.ingest import ingest as ingest_files
+from llmhub.ingest import Summary, ingest_files
 from llmhub.query import open_reader
 from llmhub.traffic.errors import TrafficError
+from receivers.files import FORMATS
 from receivers.listener import split_address
 from storage import schema
 from storage.schema import SchemaError
@@ -84,21 +84,49 @@ def up(context: typer.Context) -> None:
 @app.command()
 def ingest(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, resolve_path=True)],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="'-' is standard input.")],
+    fmt: Annotated[
+        str, typer.Option("--format", help=f"What they are, whatever their names: {', '.join(FORMATS)}.")
+    ] = "",
 ) -> None:
-    """Store recorded OTLP requests: .pb, .json or .jsonl, also .gz and .zst.
+    """Store recorded OTLP requests (.pb, .json, .jsonl) and plain events (.events.jsonl), also .gz and .zst;
+    through the running hub if one holds the store.
 
     Example: llmhub --store chdb:///tmp/llm ingest traces.pb logs.jsonl.gz
     """
     settings = _load(context)
-    with _failures(), Progress(console=err, transient=True) as progress:
-        task = progress.add_task("ingesting", total=len(files))
-        store = prepare_store(settings)
-        try:
-            summary = asyncio.run(ingest_files(store, settings, files, lambda _: progress.advance(task)))
-        finally:
-            store.close()
+    if fmt and fmt not in FORMATS:
+        raise typer.BadParameter(f"--format must be one of {', '.join(FORMATS)}, not {fmt!r}")
+    # The process does not stay where it was started.
+    paths = [Path(name) if name == "-" else Path(name).absolute() for name in files]
+    with _failures(), _byte_progress(paths) as advance:
+        summary = ingest_files(settings, paths, fmt, advance)
     _report(summary)
+
+
+@app.command()
+def tail(
+    context: typer.Context,
+    tenant: Annotated[str, typer.Option(help="Only this tenant.")] = "",
+    signal_: Annotated[str, typer.Option("--signal", help="Only traces, logs or metrics.")] = "",
+    service: Annotated[str, typer.Option(help="Only this service.")] = "",
+    name: Annotated[str, typer.Option(help="Only spans, events and metrics with this in their name.")] = "",
+    model: Annotated[str, typer.Option(help="Only calls of models with this in their name.")] = "",
+    errors: Annotated[bool, typer.Option("--errors", help="Only what failed.")] = False,
+    sample: Annotated[float, typer.Option(help="Share of the traces, such as 0.1.")] = 1.0,
+    count: Annotated[int | None, typer.Option(help="Stop after that many records.", min=1)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Print what the running hub stores, as it arrives. The hub needs api.tail.enabled.
+
+    Example: llmhub tail --service checkout --errors
+    """
+    from llmhub.tail import watch
+
+    filters = {"tenant": tenant, "signal": signal_, "service": service, "name": name, "model": model}
+    query = {**filters, "errors": "true" if errors else "", "sample": str(sample)}
+    with _failures():
+        watch(_load(context).api.listen, query, as_json=as_json, count=count)
 
 
 @app.command()
@@ -273,6 +301,17 @@ def _failures() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
+@contextmanager
+def _byte_progress(paths: list[Path]) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error; without a length when one of the files has none."""
+    sizes = [path.stat().st_size if path.is_file() else 0 for path in paths]
+    total = None if any(path.name == "-" for path in paths) else sum(sizes)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("ingesting", total=total)
+        yield lambda size: progress.advance(task, size)
+
+
 def _report(summary: Summary) -> None:
     for problem in summary.problems:
         err.print(problem, markup=False, highlight=False, soft_wrap=True)
@@ -284,13 +323,13 @@ def _report(summary: Summary) -> None:
 def _print_addresses(settings: Config, addresses: Addresses) -> None:
     rows = [
         ("OTLP gRPC", addresses.otlp_grpc, "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + addresses.otlp_grpc),
-        ("OTLP HTTP", f"http://{addresses.otlp_http}", "/v1/traces, /v1/logs, /v1/metrics"),
+        ("OTLP HTTP", f"http://{addresses.otlp_http}", "/v1/traces, /v1/logs, /v1/metrics, /v1/events"),
         (
             "ClickHouse HTTP",
             f"http://{addresses.clickhouse_http}",
             "for Grafana's ClickHouse data source, curl, drivers",
         ),
-        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics"),
+        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics, /v1/tail"),
         ("Store", _without_password(settings.storage.dsn), ""),
     ]
     for name, address, note in rows:

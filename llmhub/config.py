@@ -25,6 +25,7 @@ from collector.sweep import SweepSettings
 from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
+from receivers.tail import TailSettings
 from storage.endpoint import EndpointSettings
 from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
@@ -76,6 +77,7 @@ class ReceiversConfig:
 @dataclass(frozen=True)
 class ApiConfig:
     listen: str = "127.0.0.1:8080"
+    tail: TailSettings = TailSettings()
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,13 @@ from collector.assembly import Collector
 from collector.sweep import Sweep, Sweeper
 from llmhub.api import api_app
 from llmhub.config import Config
+from receivers.events import EventMetrics, event_routes
 from receivers.http_server import HttpServer
 from receivers.intake import SingleTenant
 from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
+from receivers.tail import Tail, TailMetrics
+from receivers.tail_socket import tail_route
 from storage import reference, schema
 from storage.embedded import EmbeddedStore
 from storage.endpoint import clickhouse_app
@@ -80,10 +83,13 @@ class Hub:
         self.pipeline = self.collector.pipeline
         self._sweeper = Sweeper(Sweep(store), self.collector.metrics, config.sweep)
         tenants = SingleTenant(config.receivers.tenant)
-        self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants)
-        self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants)
+        tail = Tail(self.pipeline, config.api.tail, TailMetrics(registry))
+        self._otlp_grpc = OtlpGrpcReceiver(tail, config.receivers.otlp_grpc, tenants)
+        events = event_routes(tail, config.receivers.otlp_http, tenants, EventMetrics(registry))
+        self._otlp_http = OtlpHttpReceiver(tail, config.receivers.otlp_http, tenants, events)
         checks = {"storage": self._check_storage, "collector": self._check_collector}
-        self._api = HttpServer(api_app(registry, checks), config.api.listen, "api.listen")
+        api = api_app(registry, checks, [tail_route(tail, config.api.tail)])
+        self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
 

@@ -1,4 +1,4 @@
-"""docs/metrics.md is what the collector declares."""
+"""docs/metrics.md is what the collector and the receivers declare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from collector.metrics import CollectorMetrics
 from collector.pipeline import _OUTCOMES
+from receivers.events import EventMetrics
 from receivers.intake import Refusal
+from receivers.tail import TailMetrics
 from tests.docs.documents import code, document, rows
 
 TEXT = document("docs/metrics.md")
@@ -16,9 +18,10 @@ METRICS = [row for row in rows(TEXT) if row[0].startswith("`llmhub_")]
 
 def declared() -> dict[str, tuple[str, list[str]]]:
     """Type and labels of each metric by its name on /metrics."""
-    instruments = vars(CollectorMetrics(CollectorRegistry())).values()
+    registry = CollectorRegistry()
+    parts = (CollectorMetrics(registry), EventMetrics(registry), TailMetrics(registry))
     found = {}
-    for instrument in instruments:
+    for instrument in (instrument for part in parts for instrument in vars(part).values()):
         assert isinstance(instrument, MetricWrapperBase)
         (family,) = instrument.describe()
         name = f"{family.name}_total" if family.type == "counter" else family.name

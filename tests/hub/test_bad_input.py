@@ -135,7 +135,7 @@ def test_a_span_with_a_wrong_id_or_an_absurd_time_is_reported_and_the_others_are
     assert next(iter(fields)).split("_")[0].encode() in exports.send(Signal.TRACES, body)
     assert hub.post(Signal.TRACES, body).status == 200
     assert hub.count("otel_traces", service) == 4
-    (row,) = hub.rows(f"SELECT count() AS n FROM dead_letters WHERE record LIKE '%{service}%'")
+    (row,) = hub.rows(f"SELECT count() AS n FROM rejected_records WHERE record LIKE '%{service}%'")
     assert row["n"] == 2
 
 
