@@ -87,7 +87,9 @@ class Hub:
         self._otlp_grpc = OtlpGrpcReceiver(tail, config.receivers.otlp_grpc, tenants)
         events = event_routes(tail, config.receivers.otlp_http, tenants, EventMetrics(registry))
         self._otlp_http = OtlpHttpReceiver(tail, config.receivers.otlp_http, tenants, events)
-        checks = {"storage": self._check_storage, "collector": self._check_collector}
+        checks = {"collector": self._check_collector}
+        if isinstance(store, EmbeddedStore):  # while a server is away, what comes goes into the spool
+            checks["storage"] = self._check_storage
         api = api_app(registry, checks, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
         self._clickhouse_http = self._clickhouse_server()

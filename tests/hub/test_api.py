@@ -66,6 +66,7 @@ def test_a_hub_that_can_take_no_more_says_why_and_recovers_what_it_took(start_hu
     hub = start_hub(
         {
             "collector.flush_seconds": "60",
+            "collector.ack_seconds": "60",
             "collector.max_pending_bytes": "1200",
             "receivers.otlp_grpc.max_message_bytes": "1200",
             "receivers.otlp_http.max_body_bytes": "1200",
@@ -78,7 +79,7 @@ def test_a_hub_that_can_take_no_more_says_why_and_recovers_what_it_took(start_hu
         problem = json.loads(hub.api("/readyz").data)
         assert problem["ready"] is False
         assert "collector.max_pending_bytes" in problem["problems"]["collector"]
-        refused = hub.post(Signal.TRACES, body)
+        refused = hub.post(Signal.TRACES, traces(call(filler="x" * 800), service=service).SerializeToString())
         assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
         assert hub.api("/healthz").status == 200
         hub.terminate()

@@ -13,7 +13,7 @@ from collector.signals import Signal
 from collector.sweep import Sweep
 from storage.store import open_store
 from tests.collector.requests import SECOND, call, gauge, logs, span, traces
-from tests.hub.process import Exports, Hub
+from tests.hub.process import Exports, Hub, until
 
 
 @pytest.fixture(scope="module")
@@ -91,16 +91,12 @@ def test_query_reads_from_the_server(remote: Hub) -> None:
     assert "(UNKNOWN_TABLE)" in ran.err
 
 
-def test_without_its_server_it_is_alive_but_not_ready_and_senders_are_told_to_come_again(
-    server: Hub, remote: Hub, remote_exports: Exports
-) -> None:
+def test_without_its_server_it_acknowledges_from_the_spool(server: Hub, remote: Hub, remote_exports: Exports) -> None:
     server.close()
-    readiness = remote.api("/readyz")
-    assert readiness.status == 503
-    assert "storage.dsn" in readiness.json()["problems"]["storage"]
+    assert remote_exports.send(Signal.TRACES, traces(span()).SerializeToString()) == b""
+    assert until(lambda: remote.metric("llmhub_spool_batches") == 1)
+    assert remote.api("/readyz").status == 200
     assert remote.api("/healthz").status == 200
-    code, text = remote_exports.code(Signal.TRACES, traces(span()).SerializeToString())
-    assert (code, "send again" in text) == (grpc.StatusCode.UNAVAILABLE, True)
 
 
 def count(server: Hub, source: str) -> int:
