@@ -20,7 +20,8 @@ from collector.writer import Writer
 from llmhub.api import api_app
 from llmhub.config import Config
 from receivers.http_server import HttpServer
-from receivers.intake import SingleTenant
+from receivers.intake import DeadLetterSink, Intake, SingleTenant, TenantResolver
+from receivers.kafka import KafkaIntake, KafkaMetrics, KafkaReceiver
 from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
 from storage import reference, schema
@@ -80,12 +81,28 @@ class Hub:
         metrics = CollectorMetrics(registry)
         self.pipeline = Pipeline(Writer(store, metrics), metrics, config.collector)
         tenants = SingleTenant(config.receivers.tenant)
-        self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants)
-        self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants)
+        kafka_metrics = KafkaMetrics(registry)
+        self._kafka_intake = self._producer(kafka_metrics)
+        intake = self._kafka_intake or self.pipeline
+        self._otlp_grpc = OtlpGrpcReceiver(intake, config.receivers.otlp_grpc, tenants)
+        self._otlp_http = OtlpHttpReceiver(intake, config.receivers.otlp_http, tenants)
+        self._kafka = self._consumer(intake, tenants, kafka_metrics)
         checks = {"storage": self._check_storage, "collector": self._check_collector}
         self._api = HttpServer(api_app(registry, checks), config.api.listen, "api.listen")
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
+
+    def _producer(self, metrics: KafkaMetrics) -> KafkaIntake | None:
+        settings = self._config.receivers.kafka.producer
+        return KafkaIntake(settings, metrics, self.pipeline.refused) if settings.brokers else None
+
+    def _consumer(self, intake: Intake, tenants: TenantResolver, metrics: KafkaMetrics) -> KafkaReceiver | None:
+        settings = self._config.receivers.kafka
+        if not settings.brokers:
+            return None
+        own = SingleTenant(settings.tenant) if settings.tenant else tenants
+        dead_letters = self.pipeline if isinstance(self.pipeline, DeadLetterSink) else None
+        return KafkaReceiver(intake, settings, own, dead_letters, metrics)
 
     def _clickhouse_server(self) -> HttpServer | None:
         if not isinstance(self.store, EmbeddedStore):
@@ -100,8 +117,12 @@ class Hub:
             clickhouse_http = await self._open(self._clickhouse_http)
             self.store.advertise(f"http://{clickhouse_http}")
         api = await self._open(self._api)
+        if self._kafka_intake:
+            await self._open(self._kafka_intake)
         otlp_http = await self._open(self._otlp_http)
         otlp_grpc = await self._open(self._otlp_grpc)
+        if self._kafka:
+            await self._open(self._kafka)
         # What exists by now lives as long as the process; the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
@@ -118,7 +139,9 @@ class Hub:
         # What is not stored by then was not acknowledged either.
         await asyncio.wait([flushing], timeout=grace)
 
-    async def _open(self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver) -> str:
+    async def _open(
+        self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver | KafkaReceiver | KafkaIntake
+    ) -> str:
         address = await server.start()
         self._started.append(server.stop)
         return address
