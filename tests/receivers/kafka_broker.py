@@ -1,7 +1,8 @@
 """A real Kafka broker: one node in KRaft mode, from the jars of Maven Central.
 
 Needs Java 17 or newer on the PATH, and once `mvn` and the network: the jars (43 MB) are kept in the user's cache
-directory. Starting takes about four seconds and 200 MB of memory.
+directory. Starting takes about four seconds and 200 MB of memory. Where that is not to be had, the same tests run against
+the mock of a broker that librdkafka brings.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import confluent_kafka
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 VERSION = "4.1.2"
 JAVA = ("java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -33,6 +39,52 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 """
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+
+class Kafka:
+    """A broker and what tests do with it."""
+
+    def __init__(self, address: str, real: bool) -> None:
+        self.address = address
+        self.real = real
+        self._admin = AdminClient({"bootstrap.servers": address})
+
+    def topic(self, partitions: int = 1, name: str = "") -> str:
+        """A new topic; a mock has four partitions whatever is asked for."""
+        name = name or f"topic-{uuid.uuid4().hex[:8]}"
+        if self.real:
+            (created,) = self._admin.create_topics([NewTopic(name, partitions)]).values()
+            created.result(30)
+        else:
+            self._admin.list_topics(name, timeout=30)
+        return name
+
+    def produce(self, topic: str, *values: bytes | None, partition: int = 0, **properties: Any) -> None:
+        """Returns when the broker has them all, in this order."""
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.address, **properties})
+        for value in values:
+            producer.produce(topic, value, partition=partition)
+        assert producer.flush(30) == 0
+
+    def committed(self, group: str, topic: str, partition: int = 0) -> int:
+        """The group's offset; negative when there is none."""
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": group})
+        try:
+            (found,) = consumer.committed([TopicPartition(topic, partition)], timeout=30)
+        finally:
+            consumer.close()
+        return int(found.offset)
+
+    def consume(self, topic: str, count: int) -> list[bytes]:
+        """The first `count` messages of the topic's partition 0."""
+        group = uuid.uuid4().hex
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": group})
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        try:
+            messages = consumer.consume(count, timeout=30)
+        finally:
+            consumer.close()
+        return [value for message in messages if isinstance(value := message.value(), bytes)]
 
 
 class Missing(Exception):
@@ -116,3 +168,12 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 log.cleaner.enable=false
 """
+
+
+@contextmanager
+def mock_broker() -> Iterator[str]:
+    """The address of a mock that lives as long as the client that made it."""
+    client = AdminClient({"test.mock.num.brokers": 1})
+    (broker,) = client.list_topics(timeout=10).brokers.values()
+    yield f"{broker.host}:{broker.port}"
+    del client
