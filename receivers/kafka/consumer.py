@@ -187,18 +187,19 @@ class KafkaConsumer:
             paused = partition in self._paused
             try:
                 marks = consumer.get_watermark_offsets(where, timeout=_WATERMARK_SECONDS, cached=not paused)
+                if marks and marks[1] >= 0:
+                    start = max(partition.position, self._start(consumer, partition, marks[0]))
+                    self._metrics.lag.labels(partition.topic, partition.number).set(max(0, marks[1] - start))
             except KafkaException:
-                return  # the brokers are away; that has been counted and logged
-            if marks and marks[1] >= 0:
-                if partition not in self._starts:
-                    self._starts[partition] = self._start(consumer, where, marks[0])
-                start = max(partition.position, self._starts[partition])
-                self._metrics.lag.labels(partition.topic, partition.number).set(max(0, marks[1] - start))
+                return  # the brokers are slow or away; librdkafka reports that by itself
 
-    def _start(self, consumer: confluent_kafka.Consumer, where: TopicPartition, low: int) -> int:
+    def _start(self, consumer: confluent_kafka.Consumer, partition: Partition, low: int) -> int:
         """Where this assignment began."""
-        (committed,) = consumer.committed([where], timeout=_WATERMARK_SECONDS)
-        return committed.offset if committed.offset >= 0 else max(low, 0)
+        if partition not in self._starts:
+            where = TopicPartition(partition.topic, partition.number)
+            (committed,) = consumer.committed([where], timeout=_WATERMARK_SECONDS)
+            self._starts[partition] = committed.offset if committed.offset >= 0 else max(low, 0)
+        return self._starts[partition]
 
     def _on_assign(self, consumer: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
         self._metrics.rebalances.labels("assigned").inc(len(partitions))

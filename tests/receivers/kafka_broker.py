@@ -16,15 +16,15 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import confluent_kafka
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 VERSION = "4.1.2"
 JAVA = ("java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -59,9 +59,11 @@ class Kafka:
             self._admin.list_topics(name, timeout=30)
         return name
 
-    def produce(self, topic: str, *values: bytes | None, partition: int = 0, **properties: Any) -> None:
+    def produce(
+        self, topic: str, *values: bytes | None, partition: int = 0, properties: Mapping[str, str] | None = None
+    ) -> None:
         """Returns when the broker has them all, in this order."""
-        producer = confluent_kafka.Producer({"bootstrap.servers": self.address, **properties})
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.address, **(properties or {})})
         for value in values:
             producer.produce(topic, value, partition=partition)
         assert producer.flush(30) == 0

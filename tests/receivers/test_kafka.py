@@ -102,7 +102,7 @@ def test_each_signal_has_its_topic_and_its_encoding(kafka: Kafka, recorder: Reco
 @pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
 def test_every_compression_is_read(kafka: Kafka, recorder: Recorder, loop: Loop, compression: str) -> None:
     topic = kafka.topic()
-    kafka.produce(topic, *[exports.traces(spans=20)] * 10, **{"compression.type": compression})
+    kafka.produce(topic, *[exports.traces(spans=20)] * 10, properties={"compression.type": compression})
     with serving(receiver(recorder, settings(kafka, topic)), loop):
         eventually(lambda: len(recorder.submitted) == 10)
     assert set(bodies(recorder)) == {exports.traces(spans=20)}
@@ -321,9 +321,7 @@ def test_a_rebalance_while_messages_flow_loses_none(kafka: Kafka, loop: Loop) ->
     assert registry.get_sample_value("llmhub_receivers_kafka_rebalances_total", {"event": "revoked"}) == 6
 
 
-def test_brokers_that_are_away_do_not_keep_the_hub_from_starting(
-    kafka: Kafka, recorder: Recorder, loop: Loop
-) -> None:
+def test_brokers_that_are_away_do_not_keep_the_hub_from_starting(kafka: Kafka, recorder: Recorder, loop: Loop) -> None:
     registry = CollectorRegistry()
     config = replace(settings(kafka, "otlp_spans"), brokers="127.0.0.1:1")
     with serving(receiver(recorder, config, None, registry), loop):
