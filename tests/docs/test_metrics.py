@@ -8,6 +8,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from collector.metrics import CollectorMetrics
 from collector.pipeline import _OUTCOMES
 from receivers.intake import Refusal
+from receivers.kafka import KafkaMetrics
+from receivers.kafka.metrics import MessageOutcome
 from tests.docs.documents import code, document, rows
 
 TEXT = document("docs/metrics.md")
@@ -16,9 +18,9 @@ METRICS = [row for row in rows(TEXT) if row[0].startswith("`llmhub_")]
 
 def declared() -> dict[str, tuple[str, list[str]]]:
     """Type and labels of each metric by its name on /metrics."""
-    instruments = vars(CollectorMetrics(CollectorRegistry())).values()
+    sets = (CollectorMetrics(CollectorRegistry()), KafkaMetrics(CollectorRegistry()))
     found = {}
-    for instrument in instruments:
+    for instrument in (each for metrics in sets for each in vars(metrics).values()):
         assert isinstance(instrument, MetricWrapperBase)
         (family,) = instrument.describe()
         name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -44,5 +46,5 @@ def test_every_reason_of_a_refusal_is_explained() -> None:
 
 
 def test_every_outcome_of_a_request_is_explained() -> None:
-    outcomes = {"stored", "partial", "failed", *_OUTCOMES.values()}
+    outcomes = {"stored", "partial", "failed", *_OUTCOMES.values(), *map(str, MessageOutcome)}
     assert outcomes <= {row[0].strip("`") for row in rows(TEXT)}

@@ -70,7 +70,7 @@ def engine_settings(signal: Signal) -> dict[str, str | int]:
 
 
 def test_the_sql_for_the_engine_is_sql(llm_store: EmbeddedStore) -> None:
-    statements = [part for part in kafka_engine_sql("b1:9092,b2:9092", "llmhub_").split(";\n\n")]
+    statements = kafka_engine_sql("b1:9092,b2:9092", "llmhub_").split(";\n\n")
     assert len(statements) == 12
     for statement in statements:
         llm_store.query("SELECT formatQuery({sql:String})", params={"sql": statement})
