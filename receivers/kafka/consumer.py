@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -123,7 +124,7 @@ class KafkaConsumer:
         finally:
             consumer.close()
             # Only after a failure is something left that no rebalance has taken away.
-            self._forget(consumer, list(self._assigned.values()), "lost")
+            self._lose(list(self._assigned.values()))
 
     def _pace(self, consumer: confluent_kafka.Consumer) -> None:
         if self._held:
@@ -173,7 +174,7 @@ class KafkaConsumer:
             self._measure_at = now + _LAG_SECONDS
             self._measure(consumer)
 
-    def _store_offsets(self, consumer: confluent_kafka.Consumer, partitions: Any) -> None:
+    def _store_offsets(self, consumer: confluent_kafka.Consumer, partitions: Iterable[Partition]) -> None:
         moved = [each for each in partitions if each.position > self._stored.get(each, -1)]
         if moved:
             positions = [TopicPartition(each.topic, each.number, each.position) for each in moved]
@@ -213,28 +214,29 @@ class KafkaConsumer:
             self._store_offsets(consumer, gone)
         except KafkaException as error:  # they are read again
             log.warning("cannot store the offsets of revoked partitions", extra={"error": str(error)})
-        self._forget(consumer, gone, "revoked")
+        self._forget(gone, "revoked")
 
     def _on_lost(self, consumer: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
         """Another member has them already: their offsets are no longer ours to commit."""
-        self._forget(consumer, self._known(partitions), "lost")
+        self._lose(self._known(partitions))
+
+    def _lose(self, partitions: list[Partition]) -> None:
+        if partitions:
+            self._handler.drain(partitions)
+            self._forget(partitions, "lost")
 
     def _known(self, partitions: list[TopicPartition]) -> list[Partition]:
         keys = [(each.topic, each.partition) for each in partitions]
         return [self._assigned[key] for key in keys if key in self._assigned]
 
-    def _forget(self, consumer: confluent_kafka.Consumer, partitions: list[Partition], event: str) -> None:
-        if not partitions:
-            return
-        if event == "lost":
-            self._handler.drain(partitions)
+    def _forget(self, partitions: list[Partition], event: str) -> None:
         self._metrics.rebalances.labels(event).inc(len(partitions))
         for each in partitions:
             self._assigned.pop((each.topic, each.number), None)
             self._paused.discard(each)
             self._stored.pop(each, None)
             self._starts.pop(each, None)
-            if (each.topic, str(each.number)) in self._metrics.lag._metrics:
+            with suppress(KeyError):  # it was never measured
                 self._metrics.lag.remove(each.topic, each.number)
 
     def _on_error(self, error: KafkaError) -> None:

@@ -89,6 +89,8 @@ class KafkaIntake:
         return wrap(signal, tenant, body, request_id=next(self._ids), received_ns=time.time_ns()).data
 
     async def _produce(self, signal: Signal, value: bytes) -> None:
+        if self._stopping.is_set():
+            raise Unavailable("The hub is shutting down. Send again in a moment.", _RETRY_SECONDS)
         future: asyncio.Future[None] = self._loop.create_future()
 
         def delivered(error: KafkaError | None, message: Message) -> None:

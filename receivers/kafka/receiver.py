@@ -34,7 +34,7 @@ class _Request:
     message: Received
     signal: Signal
     body: bytes = b""
-    problem: Refused | None = None
+    problem: Exception | None = None
 
 
 class KafkaReceiver:
@@ -86,7 +86,7 @@ class KafkaReceiver:
         signal, encoding = self._topics[message.partition.topic]
         try:
             return _Request(message, signal, self._body(signal, encoding, message.value or b""))
-        except Refused as problem:
+        except Exception as problem:  # a defect in decoding must not stop the partition either
             return _Request(message, signal, problem=problem)
 
     def _body(self, signal: Signal, encoding: Encoding, value: bytes) -> bytes:
@@ -124,12 +124,13 @@ class KafkaReceiver:
             return MessageOutcome.EMPTY
         try:
             tenant = self._tenants.resolve(request.message.headers)
+        except (Refused, InvalidRequest) as error:
+            return await self.bury(request, error)
+        try:
             acknowledgement = await self._pipeline.submit(request.signal, tenant, request.body)
-        except InvalidRequest as error:
+        except InvalidRequest as error:  # which the pipeline keeps by itself
             self._tell("a Kafka message is no valid request", request, error)
             return MessageOutcome.INVALID
-        except Refused as error:
-            return await self.bury(request, error)
         return MessageOutcome.PARTIAL if acknowledgement.rejected else MessageOutcome.STORED
 
     async def bury(self, request: _Request, error: Exception) -> MessageOutcome:
