@@ -78,14 +78,16 @@ class Kafka:
         return int(found.offset)
 
     def consume(self, topic: str, count: int) -> list[bytes]:
-        """The first `count` messages of the topic's partition 0."""
+        """The first `count` messages of the topic."""
         group = uuid.uuid4().hex
         consumer = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": group})
-        consumer.assign([TopicPartition(topic, 0, 0)])
+        partitions = self._admin.list_topics(topic, timeout=30).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
         try:
             messages = consumer.consume(count, timeout=30)
         finally:
             consumer.close()
+        assert len(messages) == count
         return [value for message in messages if isinstance(value := message.value(), bytes)]
 
 
