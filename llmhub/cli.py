@@ -30,6 +30,7 @@ from llmhub.traffic.errors import TrafficError
 from receivers.files import FORMATS
 from receivers.listener import split_address
 from storage import schema
+from storage.kafka_engine import kafka_engine_sql
 from storage.schema import SchemaError
 from storage.store import StoreError
 
@@ -230,6 +231,16 @@ def schema_apply(context: typer.Context) -> None:
     for migration in done:
         out.print(f"applied {migration.name}")
     out.print("the schema is up to date")
+
+
+@schema_app.command("kafka")
+def schema_kafka(
+    context: typer.Context,
+    group: Annotated[str, typer.Option("--group", help="Consumer group of the ClickHouse server.")] = "clickhouse",
+) -> None:
+    """Print the SQL with which a ClickHouse server reads from Kafka what receivers.kafka.producer writes."""
+    producer = _load(context).receivers.kafka.producer
+    print(kafka_engine_sql(producer.brokers or "kafka:9092", producer.topic_prefix, group))
 
 
 @grafana_app.command("render")

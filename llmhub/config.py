@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from collector.pipeline import PipelineSettings
 from collector.sweep import SweepSettings
+from receivers.kafka import KafkaSettings
 from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
@@ -71,6 +72,7 @@ class StorageConfig:
 class ReceiversConfig:
     otlp_grpc: OtlpGrpcSettings = OtlpGrpcSettings()
     otlp_http: OtlpHttpSettings = OtlpHttpSettings()
+    kafka: KafkaSettings = KafkaSettings()
     tenant: str = "default"
 
 
@@ -250,12 +252,18 @@ def _check_exposure(config: Config) -> None:
 
 def _check_room(config: Config) -> None:
     """A request that its receiver lets in must fit into the collector, or its sender would retry for ever."""
-    largest = max(config.receivers.otlp_grpc.max_message_bytes, config.receivers.otlp_http.max_body_bytes)
+    receivers = config.receivers
+    limits = (
+        receivers.otlp_grpc.max_message_bytes,
+        receivers.otlp_http.max_body_bytes,
+        receivers.kafka.max_message_bytes,
+    )
+    largest = max(limits)
     if config.collector.max_pending_bytes < largest:
         raise ConfigError(
             f"collector.max_pending_bytes is {config.collector.max_pending_bytes}, less than the largest request a "
-            f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes and "
-            "receivers.otlp_http.max_body_bytes"
+            f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes, "
+            "receivers.otlp_http.max_body_bytes and receivers.kafka.max_message_bytes"
         )
 
 

@@ -20,7 +20,8 @@ from llmhub.api import api_app
 from llmhub.config import Config
 from receivers.events import EventMetrics, event_routes
 from receivers.http_server import HttpServer
-from receivers.intake import SingleTenant
+from receivers.intake import DeadLetterSink, Intake, SingleTenant, TenantResolver
+from receivers.kafka import KafkaIntake, KafkaMetrics, KafkaReceiver
 from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
 from receivers.tail import Tail, TailMetrics
@@ -83,10 +84,13 @@ class Hub:
         self.pipeline = self.collector.pipeline
         self._sweeper = Sweeper(Sweep(store), self.collector.metrics, config.sweep)
         tenants = SingleTenant(config.receivers.tenant)
-        tail = Tail(self.pipeline, config.api.tail, TailMetrics(registry))
+        kafka_metrics = KafkaMetrics(registry)
+        self._kafka_intake = self._producer(kafka_metrics)
+        tail = Tail(self._kafka_intake or self.pipeline, config.api.tail, TailMetrics(registry))
         self._otlp_grpc = OtlpGrpcReceiver(tail, config.receivers.otlp_grpc, tenants)
         events = event_routes(tail, config.receivers.otlp_http, tenants, EventMetrics(registry))
         self._otlp_http = OtlpHttpReceiver(tail, config.receivers.otlp_http, tenants, events)
+        self._kafka = self._consumer(tail, tenants, kafka_metrics)
         checks = {"collector": self._check_collector}
         if isinstance(store, EmbeddedStore):  # while a server is away, what comes goes into the spool
             checks["storage"] = self._check_storage
@@ -94,6 +98,18 @@ class Hub:
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
+
+    def _producer(self, metrics: KafkaMetrics) -> KafkaIntake | None:
+        settings = self._config.receivers.kafka.producer
+        return KafkaIntake(settings, metrics, self.pipeline.refused) if settings.brokers else None
+
+    def _consumer(self, intake: Intake, tenants: TenantResolver, metrics: KafkaMetrics) -> KafkaReceiver | None:
+        settings = self._config.receivers.kafka
+        if not settings.brokers:
+            return None
+        own = SingleTenant(settings.tenant) if settings.tenant else tenants
+        dead_letters = self.pipeline if isinstance(self.pipeline, DeadLetterSink) else None
+        return KafkaReceiver(intake, settings, own, dead_letters, metrics)
 
     def _clickhouse_server(self) -> HttpServer | None:
         if not isinstance(self.store, EmbeddedStore):
@@ -109,9 +125,13 @@ class Hub:
             clickhouse_http = await self._open(self._clickhouse_http)
             self.store.advertise(f"http://{clickhouse_http}")
         api = await self._open(self._api)
+        if self._kafka_intake:
+            await self._open(self._kafka_intake)
         otlp_http = await self._open(self._otlp_http)
         otlp_grpc = await self._open(self._otlp_grpc)
         self._sweeper.start()
+        if self._kafka:
+            await self._open(self._kafka)
         # What exists by now lives as long as the process; the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
@@ -128,7 +148,9 @@ class Hub:
         # What is not stored by then is in the spool, or was not acknowledged.
         await asyncio.wait([flushing], timeout=grace)
 
-    async def _open(self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver) -> str:
+    async def _open(
+        self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver | KafkaReceiver | KafkaIntake
+    ) -> str:
         address = await server.start()
         self._started.append(server.stop)
         return address

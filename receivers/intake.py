@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from collector.errors import HubError
 from collector.pipeline import Acknowledgement, Signal
@@ -19,6 +19,15 @@ class Intake(Protocol):
 
     def refused(self, signal: Signal, reason: str) -> None:
         """Count a request that was refused before it could be submitted; `reason` is a Refusal."""
+        ...
+
+
+@runtime_checkable
+class DeadLetterSink(Protocol):
+    """Where a receiver leaves what it cannot even submit and nobody will send again, such as a message from a queue."""
+
+    async def dead_letter(self, signal: Signal, tenant: str, body: bytes, reason: str) -> None:
+        """Keep the bytes as they came; return when they are safe. Raises Overloaded or Unavailable."""
         ...
 
 

@@ -9,6 +9,8 @@ from collector.metrics import CollectorMetrics
 from collector.pipeline import _OUTCOMES
 from receivers.events import EventMetrics
 from receivers.intake import Refusal
+from receivers.kafka import KafkaMetrics
+from receivers.kafka.metrics import MessageOutcome
 from receivers.tail import TailMetrics
 from tests.docs.documents import code, document, rows
 
@@ -19,7 +21,7 @@ METRICS = [row for row in rows(TEXT) if row[0].startswith("`llmhub_")]
 def declared() -> dict[str, tuple[str, list[str]]]:
     """Type and labels of each metric by its name on /metrics."""
     registry = CollectorRegistry()
-    parts = (CollectorMetrics(registry), EventMetrics(registry), TailMetrics(registry))
+    parts = (CollectorMetrics(registry), EventMetrics(registry), TailMetrics(registry), KafkaMetrics(registry))
     found = {}
     for instrument in (instrument for part in parts for instrument in vars(part).values()):
         assert isinstance(instrument, MetricWrapperBase)
@@ -47,5 +49,5 @@ def test_every_reason_of_a_refusal_is_explained() -> None:
 
 
 def test_every_outcome_of_a_request_is_explained() -> None:
-    outcomes = {"stored", "partial", "failed", *_OUTCOMES.values()}
+    outcomes = {"stored", "partial", "failed", *_OUTCOMES.values(), *map(str, MessageOutcome)}
     assert outcomes <= {row[0].strip("`") for row in rows(TEXT)}
