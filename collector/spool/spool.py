@@ -251,6 +251,8 @@ class Spool:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = fd
+        # A file without records is replaced by its successor, which has the same name.
+        self._segments = [each for each in self._segments if each.path != path]
         self._segments.append(_Segment(path, size=HEADER_BYTES))
         self._remove_settled()
 
