@@ -225,11 +225,13 @@ class Spool:
             self._begin_segment()  # which lets the last one go
             held = sum(segment.size for segment in self._segments)
         if held + size > self._settings.max_bytes:
-            self._full = (
-                f"the spool holds {held} bytes that the store has not taken, collector.spool.max_bytes is "
-                f"{self._settings.max_bytes}"
+            problem = (
+                f"the spool holds {held} bytes that the store has not taken, {size} more do not fit, "
+                f"collector.spool.max_bytes is {self._settings.max_bytes}"
             )
-            raise SpoolFull(self._full)
+            # Nobody would clear it where nothing waits: the batch alone is too large.
+            self._full = problem if any(segment.waiting for segment in self._segments) else ""
+            raise SpoolFull(problem)
 
     def _take_back(self, error: OSError) -> NoReturn:
         """Remove what a failed write has left, so that what comes next follows the last good record."""
