@@ -272,7 +272,7 @@ class Spool:
         payload = b"".join(request_id.to_bytes(8, "little") for request_id in request_ids)
         head = record_head(Kind.SETTLED, sequence, time.time_ns() // 1_000_000, 0, payload)
         try:
-            with segment.path.with_suffix(SETTLED_SUFFIX).open("ab") as file:
+            with open(segment.path.with_suffix(SETTLED_SUFFIX), "ab", opener=_private) as file:
                 if file.tell() == 0:
                     file.write(Header(self._cipher.key_id, 0, 0).encode())
                 file.write(head + payload)
@@ -324,6 +324,10 @@ class Spool:
             else:
                 segment.waiting.pop(sequence, None)
                 self._partly.pop(sequence, None)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def check_segment(path: Path, found: Scan, key_id: bytes, *, last: bool) -> None:
