@@ -150,12 +150,13 @@ class Spool:
         remember is inserted again after a restart, and recognised there."""
         with self._lock:
             segment = self._segment(batch.sequence)
+            record = segment.waiting[batch.sequence]
             if request_ids is None:
                 del segment.waiting[batch.sequence]
                 self._partly.pop(batch.sequence, None)
             else:
                 self._partly.setdefault(batch.sequence, set()).update(request_ids)
-            self._remember(segment, batch.sequence, request_ids or ())
+            self._remember(record, request_ids or ())
             if not segment.waiting:
                 self._full = ""
             self._remove_settled()
@@ -268,11 +269,11 @@ class Spool:
             except OSError as error:
                 log.warning("cannot remove a file of the spool", extra={"file": str(segment.path), "error": str(error)})
 
-    def _remember(self, segment: _Segment, sequence: int, request_ids: Collection[int]) -> None:
+    def _remember(self, record: Record, request_ids: Collection[int]) -> None:
         payload = b"".join(request_id.to_bytes(8, "little") for request_id in request_ids)
-        head = record_head(Kind.SETTLED, sequence, time.time_ns() // 1_000_000, 0, payload)
+        head = record_head(Kind.SETTLED, record.sequence, time.time_ns() // 1_000_000, record.next_request_id, payload)
         try:
-            with open(segment.path.with_suffix(SETTLED_SUFFIX), "ab", opener=_private) as file:
+            with open(record.path.with_suffix(SETTLED_SUFFIX), "ab", opener=_private) as file:
                 if file.tell() == 0:
                     file.write(Header(self._cipher.key_id, 0, 0).encode())
                 file.write(head + payload)
@@ -308,22 +309,23 @@ class Spool:
         if found.torn_bytes:
             log.warning("dropped the torn end of a file, which nobody was told is safe", extra={"file": str(path), "bytes": found.torn_bytes})  # fmt: skip
             os.truncate(path, found.end)
-        self._next_sequence, self._next_request_id = found.header.first_sequence, found.header.next_request_id
-        if not found.records:
-            return  # the next file takes its name
-        self._next_sequence = found.records[-1].sequence + 1
-        self._next_request_id = found.records[-1].next_request_id
+        settled = settled_in(path)
+        # What is settled counts, too: its record may be the one that was dropped. Under a number or an id that was given
+        # out before, the next start or the store would take a new batch for the old one.
+        known = [*found.records, *(record for record, _ in settled)]
+        self._next_sequence = max([found.header.first_sequence, *(each.sequence + 1 for each in known)])
+        self._next_request_id = max([found.header.next_request_id, *(each.next_request_id for each in known)])
         segment = _Segment(path, {record.sequence: record for record in found.records}, found.end)
         self._segments.append(segment)
-        self._forget(segment, settled_in(path))
+        self._forget(segment, settled)
 
-    def _forget(self, segment: _Segment, settled: Iterable[tuple[int, list[int]]]) -> None:
-        for sequence, request_ids in settled:
+    def _forget(self, segment: _Segment, settled: Iterable[tuple[Record, list[int]]]) -> None:
+        for record, request_ids in settled:
             if request_ids:
-                self._partly.setdefault(sequence, set()).update(request_ids)
+                self._partly.setdefault(record.sequence, set()).update(request_ids)
             else:
-                segment.waiting.pop(sequence, None)
-                self._partly.pop(sequence, None)
+                segment.waiting.pop(record.sequence, None)
+                self._partly.pop(record.sequence, None)
 
 
 def _private(path: str, flags: int) -> int:
@@ -344,12 +346,12 @@ def check_segment(path: Path, found: Scan, key_id: bytes, *, last: bool) -> None
         )
 
 
-def settled_in(path: Path) -> list[tuple[int, list[int]]]:
-    """What the file beside the segment `path` says: (sequence number, its settled request ids or [] for all)."""
+def settled_in(path: Path) -> list[tuple[Record, list[int]]]:
+    """What the file beside the segment `path` says: (the note on a batch, its settled request ids or [] for all)."""
     beside = path.with_suffix(SETTLED_SUFFIX)
     records = scan(beside).records if beside.exists() else []
-    payloads = [(record.sequence, read_payload(record)) for record in records]
+    payloads = [(record, read_payload(record)) for record in records]
     return [
-        (sequence, [int.from_bytes(payload[at : at + 8], "little") for at in range(0, len(payload), 8)])
-        for sequence, payload in payloads
+        (record, [int.from_bytes(payload[at : at + 8], "little") for at in range(0, len(payload), 8)])
+        for record, payload in payloads
     ]

@@ -36,7 +36,9 @@ def check(hub: Hub, acknowledged: set[str], service: str, ask: Ask | None = None
     assert until(lambda: drained(hub), DRAIN_SECONDS), f"the spool is not empty\n{hub.log[-3000:]}"
     found = spans(ask, service)
     missing = acknowledged - found.keys()
-    assert not missing, f"{len(missing)} of {len(acknowledged)} acknowledged spans are not stored: {sorted(missing)[:3]}"
+    assert not missing, (
+        f"{len(missing)} of {len(acknowledged)} acknowledged spans are not stored: {sorted(missing)[:3]}"
+    )
     twice = [name for name, copies in found.items() if copies > 1]
     assert not twice, f"{len(twice)} spans are stored more than once: {twice[:3]}"
     assert duplicates(ask, service) == {"calls_twice": 0, "rolled_up_too_often": 0}

@@ -87,7 +87,7 @@ class Load:
 
     async def _send(self, rng: random.Random) -> None:
         async with grpc.aio.insecure_channel(self._address, options=_OPTIONS) as channel:
-            export = channel.unary_unary(_METHOD)
+            export: Any = channel.unary_unary(_METHOD)
             while not self._stopping.is_set():
                 ids, body = self._request(rng)
                 if await self._export(export, body, rng):
