@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -241,11 +242,18 @@ class Spool:
         try:
             os.ftruncate(self._fd, size)
             os.lseek(self._fd, size, os.SEEK_SET)
+            self._make_way()
         except OSError:
             self._broken = (
                 f"collector.spool.path: {self.directory} cannot be written ({reason}); repair the disk and restart"
             )
         raise SpoolFull(f"collector.spool.path: cannot write to {self.directory}: {reason}") from error
+
+    def _make_way(self) -> None:
+        """Let the newest file go, too, when all of it is settled: the next batch may find the room it needs."""
+        if not self._segments[-1].waiting and self._segments[-1].size > HEADER_BYTES:
+            with suppress(OSError):
+                self._begin_segment()
 
     def _begin_segment(self) -> None:
         path = self.directory / f"{self._next_sequence:016d}{SUFFIX}"

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from collector.signals import Signal
 from collector.spool import Cipher, KeyFileError, Spool, SpoolDamaged, SpoolError, SpoolFull, SpoolSettings, open_key
 from collector.spool.segment import HEADER_BYTES, RECORD_BYTES
 from collector.spool.spool import Accepted, Batch
+from tests.faults.disk import small_disk
 
 CIPHER = Cipher(bytes(range(32)))
 TORN = "dropped the torn end of a file"
@@ -397,22 +396,9 @@ def test_a_write_that_fails_leaves_nothing_behind(directory: Path, monkeypatch: 
     assert bodies(spool) == bodies(opened(directory)) == [[b"first"], [b"second"]]
 
 
-@contextmanager
-def small_disk(path: Path, size: str) -> Iterator[Path]:
-    """A file system of `size`; only root can have one."""
-    path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True, check=False)  # fmt: skip
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a tmpfs: {mounted.stderr.decode().strip()}")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "--lazy", path], check=True)
-
-
 def test_a_full_disk_refuses_and_is_usable_again_when_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "256k") as disk:
-        spool = opened(disk / "spool")
+        spool = opened(disk.path / "spool")
         batches, problem = fill(spool, 10_000)
         assert "No space left on device" in problem
         kept = [[envelope.body for envelope in batch.envelopes] for batch in batches]
@@ -420,12 +406,28 @@ def test_a_full_disk_refuses_and_is_usable_again_when_there_is_room(tmp_path: Pa
         assert bodies(spool) == kept
         spool.settle(batches[0])
         spool.close()
-        subprocess.run(["mount", "-o", "remount,size=512k", disk], check=True)
-        spool = opened(disk / "spool")
+        subprocess.run(["mount", "-o", "remount,size=512k", disk.path], check=True)
+        spool = opened(disk.path / "spool")
         assert bodies(spool) in (kept, kept[1:])  # the note of what is settled may not have found room
         spool.append(Signal.TRACES, accepted(b"more"))
         assert bodies(spool)[-1] == [b"more"]
         spool.close()
+
+
+def test_a_spool_that_has_filled_its_disk_by_itself_gives_back_what_is_settled(tmp_path: Path) -> None:
+    """A file may become larger than the disk: where there is no room, the one that is settled goes."""
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        spool = opened(disk.path / "spool")
+        for _ in range(3):
+            batches, problem = fill(spool, 10_000)
+            assert "No space left on device" in problem
+            assert len(batches) > 10
+            for batch in batches:
+                spool.settle(batch)
+            assert fill(spool, 10_000, at_most=1)[0] == [], "this one still finds the disk full, and makes room"
+        batches, _ = fill(spool, 10_000, at_most=3)
+        spool.close()
+        assert opened(disk.path / "spool").waiting() == [batch.sequence for batch in batches]
 
 
 LIMITED = """
@@ -460,14 +462,15 @@ def test_a_directory_that_cannot_be_used_names_the_setting(tmp_path: Path) -> No
         opened(tmp_path / "file" / "spool")
 
 
-def fill(spool: Spool, size: int) -> tuple[list[Batch], str]:
+def fill(spool: Spool, size: int, at_most: int = 1_000) -> tuple[list[Batch], str]:
     """Append until the spool refuses; what it took, and why it took no more."""
     batches: list[Batch] = []
-    while True:
+    for number in range(at_most):
         try:
-            batches.append(spool.append(Signal.TRACES, accepted(b"%d" % (len(batches) % 10) * size)))
+            batches.append(spool.append(Signal.TRACES, accepted(b"%d" % (number % 10) * size)))
         except SpoolFull as error:
             return batches, str(error)
+    return batches, ""
 
 
 def refuses(directory: Path) -> None:

@@ -4,6 +4,7 @@ import random
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,16 +30,17 @@ class Soak:
 
 @pytest.fixture
 def soak(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Soak:
-    """Reports go to the terminal at once."""
+    """In a soak what it reports goes to the terminal at once, otherwise it is shown with a failure."""
+    long = bool(request.config.getoption("--soak"))
 
     def report(text: str) -> None:
-        with capsys.disabled():
+        with capsys.disabled() if long else nullcontext():
             print(f"\n    {request.node.name}: {text}", end="", flush=True)
 
     given = request.config.getoption("--fault-seed")
     seed = random.randrange(1 << 32) if given is None else int(given)
     report(f"--fault-seed {seed}")
-    return Soak(bool(request.config.getoption("--soak")), seed, report)
+    return Soak(long, seed, report)
 
 
 @pytest.fixture

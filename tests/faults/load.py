@@ -16,6 +16,7 @@ import grpc
 from collector.signals import Signal
 from receivers.otlp_grpc import SERVICES
 from tests.collector.requests import call, span, traces
+from tests.hub.process import until
 
 _METHOD = f"/{SERVICES[Signal.TRACES]}/Export"
 # A hub that comes back is found at once and not after gRPC's own minute of patience.
@@ -119,3 +120,10 @@ class Load:
         spans = [call() if number % 3 == 0 else span() for number in range(size)]
         ids = [f"{each.trace_id.hex()}:{each.span_id.hex()}" for each in spans]
         return ids, traces(*spans, service=self._service).SerializeToString()
+
+
+def more(load: Load, requests: int, seconds: float = 20.0) -> bool:
+    """Wait until that many more requests are acknowledged; False when it takes longer than `seconds`, or as many
+    times as much as the number is above 100."""
+    enough = load.requests + requests
+    return bool(until(lambda: load.requests >= enough, seconds * max(requests / 100, 1)))
