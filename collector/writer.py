@@ -99,8 +99,10 @@ class Writer:
             if len(rest) == 1:
                 self._give_up(rest[0], written)
             else:
-                for half in (rest[: len(rest) // 2], rest[len(rest) // 2 :]):
-                    written.outcomes.update(self.isolate(half).outcomes)
+                halves = [self.isolate(half) for half in (rest[: len(rest) // 2], rest[len(rest) // 2 :])]
+                for half in halves:
+                    written.outcomes.update(half.outcomes)
+                written.error = next((half.error for half in halves if half.error is not None), None)
         except StoreError as error:
             written.error = error
         return written

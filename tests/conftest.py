@@ -11,6 +11,11 @@ from storage.embedded import EmbeddedStore
 from storage.store import Limits
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the fault tests for as long as it takes to believe them")
+    parser.addoption("--fault-seed", type=int, help="the seed that a run of the fault tests has printed")
+
+
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
     """An embedded store without a schema of its own accord. Tests name their own tables and drop them."""

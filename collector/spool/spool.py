@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -150,12 +151,13 @@ class Spool:
         remember is inserted again after a restart, and recognised there."""
         with self._lock:
             segment = self._segment(batch.sequence)
+            record = segment.waiting[batch.sequence]
             if request_ids is None:
                 del segment.waiting[batch.sequence]
                 self._partly.pop(batch.sequence, None)
             else:
                 self._partly.setdefault(batch.sequence, set()).update(request_ids)
-            self._remember(segment, batch.sequence, request_ids or ())
+            self._remember(record, request_ids or ())
             if not segment.waiting:
                 self._full = ""
             self._remove_settled()
@@ -225,11 +227,13 @@ class Spool:
             self._begin_segment()  # which lets the last one go
             held = sum(segment.size for segment in self._segments)
         if held + size > self._settings.max_bytes:
-            self._full = (
-                f"the spool holds {held} bytes that the store has not taken, collector.spool.max_bytes is "
-                f"{self._settings.max_bytes}"
+            problem = (
+                f"the spool holds {held} bytes that the store has not taken, {size} more do not fit, "
+                f"collector.spool.max_bytes is {self._settings.max_bytes}"
             )
-            raise SpoolFull(self._full)
+            # Nobody would clear it where nothing waits: the batch alone is too large.
+            self._full = problem if any(segment.waiting for segment in self._segments) else ""
+            raise SpoolFull(problem)
 
     def _take_back(self, error: OSError) -> NoReturn:
         """Remove what a failed write has left, so that what comes next follows the last good record."""
@@ -238,11 +242,18 @@ class Spool:
         try:
             os.ftruncate(self._fd, size)
             os.lseek(self._fd, size, os.SEEK_SET)
+            self._make_way()
         except OSError:
             self._broken = (
                 f"collector.spool.path: {self.directory} cannot be written ({reason}); repair the disk and restart"
             )
         raise SpoolFull(f"collector.spool.path: cannot write to {self.directory}: {reason}") from error
+
+    def _make_way(self) -> None:
+        """Let the newest file go, too, when all of it is settled: the next batch may find the room it needs."""
+        if not self._segments[-1].waiting and self._segments[-1].size > HEADER_BYTES:
+            with suppress(OSError):
+                self._begin_segment()
 
     def _begin_segment(self) -> None:
         path = self.directory / f"{self._next_sequence:016d}{SUFFIX}"
@@ -251,6 +262,8 @@ class Spool:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = fd
+        # A file without records is replaced by its successor, which has the same name.
+        self._segments = [each for each in self._segments if each.path != path]
         self._segments.append(_Segment(path, size=HEADER_BYTES))
         self._remove_settled()
 
@@ -264,11 +277,11 @@ class Spool:
             except OSError as error:
                 log.warning("cannot remove a file of the spool", extra={"file": str(segment.path), "error": str(error)})
 
-    def _remember(self, segment: _Segment, sequence: int, request_ids: Collection[int]) -> None:
+    def _remember(self, record: Record, request_ids: Collection[int]) -> None:
         payload = b"".join(request_id.to_bytes(8, "little") for request_id in request_ids)
-        head = record_head(Kind.SETTLED, sequence, time.time_ns() // 1_000_000, 0, payload)
+        head = record_head(Kind.SETTLED, record.sequence, time.time_ns() // 1_000_000, record.next_request_id, payload)
         try:
-            with segment.path.with_suffix(SETTLED_SUFFIX).open("ab") as file:
+            with open(record.path.with_suffix(SETTLED_SUFFIX), "ab", opener=_private) as file:
                 if file.tell() == 0:
                     file.write(Header(self._cipher.key_id, 0, 0).encode())
                 file.write(head + payload)
@@ -304,22 +317,27 @@ class Spool:
         if found.torn_bytes:
             log.warning("dropped the torn end of a file, which nobody was told is safe", extra={"file": str(path), "bytes": found.torn_bytes})  # fmt: skip
             os.truncate(path, found.end)
-        self._next_sequence, self._next_request_id = found.header.first_sequence, found.header.next_request_id
-        if not found.records:
-            return  # the next file takes its name
-        self._next_sequence = found.records[-1].sequence + 1
-        self._next_request_id = found.records[-1].next_request_id
+        settled = settled_in(path)
+        # What is settled counts, too: its record may be the one that was dropped. Under a number or an id that was given
+        # out before, the next start or the store would take a new batch for the old one.
+        known = [*found.records, *(record for record, _ in settled)]
+        self._next_sequence = max([found.header.first_sequence, *(each.sequence + 1 for each in known)])
+        self._next_request_id = max([found.header.next_request_id, *(each.next_request_id for each in known)])
         segment = _Segment(path, {record.sequence: record for record in found.records}, found.end)
         self._segments.append(segment)
-        self._forget(segment, settled_in(path))
+        self._forget(segment, settled)
 
-    def _forget(self, segment: _Segment, settled: Iterable[tuple[int, list[int]]]) -> None:
-        for sequence, request_ids in settled:
+    def _forget(self, segment: _Segment, settled: Iterable[tuple[Record, list[int]]]) -> None:
+        for record, request_ids in settled:
             if request_ids:
-                self._partly.setdefault(sequence, set()).update(request_ids)
+                self._partly.setdefault(record.sequence, set()).update(request_ids)
             else:
-                segment.waiting.pop(sequence, None)
-                self._partly.pop(sequence, None)
+                segment.waiting.pop(record.sequence, None)
+                self._partly.pop(record.sequence, None)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def check_segment(path: Path, found: Scan, key_id: bytes, *, last: bool) -> None:
@@ -336,12 +354,12 @@ def check_segment(path: Path, found: Scan, key_id: bytes, *, last: bool) -> None
         )
 
 
-def settled_in(path: Path) -> list[tuple[int, list[int]]]:
-    """What the file beside the segment `path` says: (sequence number, its settled request ids or [] for all)."""
+def settled_in(path: Path) -> list[tuple[Record, list[int]]]:
+    """What the file beside the segment `path` says: (the note on a batch, its settled request ids or [] for all)."""
     beside = path.with_suffix(SETTLED_SUFFIX)
     records = scan(beside).records if beside.exists() else []
-    payloads = [(record.sequence, read_payload(record)) for record in records]
+    payloads = [(record, read_payload(record)) for record in records]
     return [
-        (sequence, [int.from_bytes(payload[at : at + 8], "little") for at in range(0, len(payload), 8)])
-        for sequence, payload in payloads
+        (record, [int.from_bytes(payload[at : at + 8], "little") for at in range(0, len(payload), 8)])
+        for record, payload in payloads
     ]

@@ -239,6 +239,7 @@ def test_a_request_that_the_store_alone_refuses_becomes_a_dead_letter_and_holds_
             if not collector.spool.waiting():
                 break
             await asyncio.sleep(0.1)
+        assert not collector.spool.waiting()
         (letter,) = [row for row in collector.dead_letters.newest() if row["tenant"] == tenant]
         assert "keeps refusing" in letter["reason"]
         assert collector.ledger.imbalance() == 0
