@@ -122,16 +122,23 @@ WITH
         FROM resources
         ARRAY JOIN scope_name, scope_version, ${span_leaves}
     ),
-    spans AS (SELECT * FROM scopes ARRAY JOIN ${span_leaves})
+    -- Here and not below, because an alias is analysed again wherever it is used.
+    spans AS (
+        SELECT
+            *,
+            multiIf(
+                length(trace_id) != 16 OR trace_id = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0', 'trace_id is not 16 non-zero bytes',
+                length(span_id) != 8 OR span_id = '\0\0\0\0\0\0\0\0', 'span_id is not 8 non-zero bytes',
+                length(parent_span_id) NOT IN (0, 8), 'parent_span_id is neither empty nor 8 bytes',
+                start_ns < ${min_time_unix_nano}, 'start_time_unix_nano is before ${min_time}',
+                greatest(start_ns, end_ns) > received_at + ${max_future_nanoseconds}, 'start or end time is more than ${max_future_hours} h in the future',
+                '') AS reason
+        FROM scopes
+        ARRAY JOIN ${span_leaves}
+    )
 SELECT
     request_id,
-    multiIf(
-        length(trace_id) != 16 OR trace_id = unhex('00000000000000000000000000000000'), 'trace_id is not 16 non-zero bytes',
-        length(span_id) != 8 OR span_id = unhex('0000000000000000'), 'span_id is not 8 non-zero bytes',
-        length(parent_span_id) NOT IN (0, 8), 'parent_span_id is neither empty nor 8 bytes',
-        start_ns < ${min_time_unix_nano}, 'start_time_unix_nano is before ${min_time}',
-        greatest(start_ns, end_ns) > received_at + ${max_future_nanoseconds}, 'start or end time is more than ${max_future_hours} h in the future',
-        '') AS reason,
+    reason,
     fromUnixTimestamp64Nano(toInt64(if(reason = '', start_ns, received_at))) AS Timestamp,
     lower(hex(trace_id)) AS TraceId,
     lower(hex(span_id)) AS SpanId,
