@@ -52,7 +52,7 @@ CREATE TABLE llm_calls (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, service, toStartOfHour(timestamp), provider, model, timestamp)
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 1000;
 
 -- Business and security events: guardrail decisions, budgets, approvals, evaluations, feedback.
 CREATE TABLE llm_events (
