@@ -33,7 +33,7 @@ class Collector:
         self._settings = settings
         path = Path(settings.spool.path or directory)
         cipher = open_key(Path(settings.spool.key_file or path.with_name(KEY_FILE)))
-        self.spool = Spool(path, cipher, settings.spool)
+        self.spool = Spool(path, cipher, settings.spool, store.flush)
         self.metrics = CollectorMetrics(registry)
         self.ledger = Ledger(registry)
         self.breaker = breaker or Breaker()
