@@ -65,6 +65,7 @@ class ReceiversConfig:
     otlp_grpc: OtlpGrpcSettings = OtlpGrpcSettings()
     otlp_http: OtlpHttpSettings = OtlpHttpSettings()
     tenant: str = "default"
+    max_intake_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,13 @@ def _check_room(config: Config) -> None:
     if config.collector.max_pending_bytes < largest:
         raise ConfigError(
             f"collector.max_pending_bytes is {config.collector.max_pending_bytes}, less than the largest request a "
+            f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes and "
+            "receivers.otlp_http.max_body_bytes"
+        )
+    # Compressed JSON is there twice while it becomes protobuf.
+    if config.receivers.max_intake_bytes < 2 * largest:
+        raise ConfigError(
+            f"receivers.max_intake_bytes is {config.receivers.max_intake_bytes}, less than twice the largest request a "
             f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes and "
             "receivers.otlp_http.max_body_bytes"
         )

@@ -21,6 +21,7 @@ from llmhub.api import api_app
 from llmhub.config import Config
 from receivers.http_server import HttpServer
 from receivers.intake import SingleTenant
+from receivers.intake_budget import IntakeBudget
 from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
 from storage import reference, schema
@@ -80,8 +81,9 @@ class Hub:
         metrics = CollectorMetrics(registry)
         self.pipeline = Pipeline(Writer(store, metrics), metrics, config.collector)
         tenants = SingleTenant(config.receivers.tenant)
-        self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants)
-        self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants)
+        budget = IntakeBudget(config.receivers.max_intake_bytes)
+        self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants, budget)
+        self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants, budget)
         checks = {"storage": self._check_storage, "collector": self._check_collector}
         self._api = HttpServer(api_app(registry, checks), config.api.listen, "api.listen")
         self._clickhouse_http = self._clickhouse_server()

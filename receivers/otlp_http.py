@@ -22,6 +22,7 @@ from receivers import otlp_json, otlp_response
 from receivers.content_encoding import inflate, too_large
 from receivers.http_server import HttpServer
 from receivers.intake import Intake, Refusal, Refused, SingleTenant, TenantResolver
+from receivers.intake_budget import IntakeBudget, Lease, RequestSlots
 from receivers.listener import tls_files
 from receivers.otlp_response import JSON, PROTOBUF
 
@@ -49,6 +50,7 @@ class OtlpHttpSettings:
 
     listen: str = "127.0.0.1:4318"
     max_body_bytes: int = 20 * 1024 * 1024
+    max_concurrent_requests: int = 10_000
     body_timeout_seconds: float = 30.0
     tls_cert_file: str = ""
     tls_key_file: str = ""
@@ -57,16 +59,25 @@ class OtlpHttpSettings:
 class OtlpHttpReceiver:
     """Serves OTLP/HTTP on the running event loop. Started once, stopped once or more."""
 
-    def __init__(self, pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Intake,
+        settings: OtlpHttpSettings,
+        tenants: TenantResolver | None = None,
+        budget: IntakeBudget | None = None,
+        *,
+        share_port: bool = False,
+    ) -> None:
         self._settings = settings
-        self._app = otlp_http_app(pipeline, settings, tenants or SingleTenant())
+        self._app = otlp_http_app(pipeline, settings, tenants or SingleTenant(), budget or IntakeBudget())
+        self._share_port = share_port
         self._server: HttpServer | None = None
 
     async def start(self) -> str:
         """Listen; returns the bound 'host:port'. Raises ListenError, which names the setting."""
         settings = self._settings
         tls = tls_files(settings.tls_cert_file, settings.tls_key_file, SECTION)
-        self._server = HttpServer(self._app, settings.listen, f"{SECTION}.listen", tls)
+        self._server = HttpServer(self._app, settings.listen, f"{SECTION}.listen", tls, share_port=self._share_port)
         return await self._server.start()
 
     async def stop(self, grace: float) -> None:
@@ -75,13 +86,16 @@ class OtlpHttpReceiver:
             await self._server.stop(grace)
 
 
-def otlp_http_app(pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver) -> FastAPI:
+def otlp_http_app(
+    pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver, budget: IntakeBudget
+) -> FastAPI:
     """The three routes; every error, wrong paths and methods included, is a google.rpc.Status."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     routes = {f"/v1/{signal}": signal for signal in Signal}
+    slots = RequestSlots(settings.max_concurrent_requests, f"{SECTION}.max_concurrent_requests")
     for path, signal in routes.items():
         # A plain route: FastAPI's own would look for parameters to inject into every request.
-        app.add_route(path, _Export(signal, pipeline, settings, tenants).respond, methods=["POST"])
+        app.add_route(path, _Export(signal, pipeline, settings, tenants, budget, slots).respond, methods=["POST"])
 
     async def no_route(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -99,15 +113,26 @@ def otlp_http_app(pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantR
 class _Export:
     """Handles the POST requests of one signal."""
 
-    def __init__(self, signal: Signal, pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver) -> None:
+    def __init__(
+        self,
+        signal: Signal,
+        pipeline: Intake,
+        settings: OtlpHttpSettings,
+        tenants: TenantResolver,
+        budget: IntakeBudget,
+        slots: RequestSlots,
+    ) -> None:
         self._signal = signal
         self._pipeline = pipeline
         self._settings = settings
         self._tenants = tenants
+        self._budget = budget
+        self._slots = slots
 
     async def respond(self, request: Request) -> Response:
         try:
-            return await self._export(request)
+            with self._slots:
+                return await self._export(request)
         except ClientDisconnect:
             return Response(status_code=499)  # nobody reads it
         except asyncio.CancelledError:
@@ -121,16 +146,22 @@ class _Export:
 
     async def _export(self, request: Request) -> Response:
         media_type = _media_type(request.headers.get("content-type", ""))
-        body = await self._read(request)
-        encoding = request.headers.get("content-encoding", "")
-        body = await _decode(len(body), inflate, body, encoding, self._settings.max_body_bytes, _LIMIT_SETTING)
-        if media_type == JSON:
-            body = await _decode(len(body), otlp_json.to_protobuf, self._signal, body)
+        with self._budget.lease() as lease:
+            body = await self._protobuf(request, media_type, lease)
         tenant = self._tenants.resolve(request.headers)
         acknowledgement = await self._pipeline.submit(self._signal, tenant, body)
         return Response(otlp_response.success(self._signal, acknowledgement, media_type), media_type=media_type)
 
-    async def _read(self, request: Request) -> bytes:
+    async def _protobuf(self, request: Request, media_type: str, lease: Lease) -> bytes:
+        received = await self._read(request, lease)
+        encoding = request.headers.get("content-encoding", "")
+        body = await _decode(len(received), inflate, received, encoding, self._settings.max_body_bytes, _LIMIT_SETTING)
+        if media_type == JSON:
+            lease.grow(len(body))
+            body = await _decode(len(body), otlp_json.to_protobuf, self._signal, body)
+        return body
+
+    async def _read(self, request: Request, lease: Lease) -> bytes:
         limit, seconds = self._settings.max_body_bytes, self._settings.body_timeout_seconds
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
@@ -139,6 +170,7 @@ class _Export:
         try:
             async with asyncio.timeout(seconds):
                 async for chunk in request.stream():
+                    lease.grow(len(chunk))
                     body += chunk
                     if len(body) > limit:
                         raise too_large("as sent", limit, _LIMIT_SETTING)
