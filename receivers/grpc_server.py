@@ -100,6 +100,7 @@ class GrpcServer:
             http1=False,
             lifespan="off",
             access_log=False,
+            log_format="json",
             date_header=False,
             runtime_threads=1,
             certfile=Path(self._tls.cert_file) if self._tls else None,

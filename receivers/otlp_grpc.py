@@ -139,10 +139,12 @@ class OtlpGrpcReceiver:
         except DecodeError:
             raise InvalidRequest("The message is no grpc.health.v1.HealthCheckRequest. Send one.") from None
         if service and service not in SERVICES.values():
-            status = HealthCheckResponse.SERVICE_UNKNOWN
+            response = HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN)
+        elif self._stopping:
+            response = HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING)
         else:
-            status = HealthCheckResponse.NOT_SERVING if self._stopping else HealthCheckResponse.SERVING
-        return bytes(HealthCheckResponse(status=status).SerializeToString())
+            response = HealthCheckResponse(status=HealthCheckResponse.SERVING)
+        return bytes(response.SerializeToString())
 
     async def _fail(self, signal: Signal | None, error: Exception, send: Send) -> None:
         if signal is not None and isinstance(error, Refused):

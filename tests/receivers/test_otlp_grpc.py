@@ -124,7 +124,7 @@ def test_a_request_far_over_the_limit_is_refused_unread(
     with pytest.raises(grpc.RpcError) as caught:
         call(bytes(50_000_000), compression=compression)
     assert caught.value.code() is CODE.INVALID_ARGUMENT
-    assert "receivers.otlp_grpc.max_message_bytes" in caught.value.details()
+    assert "receivers.otlp_grpc.max_message_bytes" in str(caught.value.details())
     assert recorder.submitted == []
     call(exports.traces())
 
