@@ -197,8 +197,8 @@ class Writer:
 
 
 def _token(batch: Sequence[Envelope]) -> str:
-    """The same requests, inserted again, are recognised by it."""
-    return hashlib.sha256(b"".join(envelope.request_id.to_bytes(8) for envelope in batch)).hexdigest()
+    """The same requests, inserted again, are recognised by it; other bytes never are, whatever their ids."""
+    return hashlib.sha256(b"".join(each.request_id.to_bytes(8) + each.digest for each in batch)).hexdigest()
 
 
 def _verdict(envelope: Envelope, error: StoreError) -> InvalidRequest:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
@@ -297,7 +298,7 @@ def _run(settings: Config, serve: object) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     store = prepare_store(settings)
     try:
-        asyncio.run(run(settings, store, serve))  # type: ignore[arg-type]
+        uvloop.run(run(settings, store, serve))  # type: ignore[arg-type]
     finally:
         store.close()
 

@@ -74,6 +74,7 @@ class ReceiversConfig:
     otlp_http: OtlpHttpSettings = OtlpHttpSettings()
     kafka: KafkaSettings = KafkaSettings()
     tenant: str = "default"
+    max_intake_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -264,6 +265,13 @@ def _check_room(config: Config) -> None:
             f"collector.max_pending_bytes is {config.collector.max_pending_bytes}, less than the largest request a "
             f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes, "
             "receivers.otlp_http.max_body_bytes and receivers.kafka.max_message_bytes"
+        )
+    # Compressed JSON is there twice while it becomes protobuf.
+    if config.receivers.max_intake_bytes < 2 * largest:
+        raise ConfigError(
+            f"receivers.max_intake_bytes is {config.receivers.max_intake_bytes}, less than twice the largest request a "
+            f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes and "
+            "receivers.otlp_http.max_body_bytes"
         )
 
 

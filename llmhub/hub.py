@@ -21,6 +21,7 @@ from llmhub.config import Config
 from receivers.events import EventMetrics, event_routes
 from receivers.http_server import HttpServer
 from receivers.intake import DeadLetterSink, Intake, SingleTenant, TenantResolver
+from receivers.intake_budget import IntakeBudget
 from receivers.kafka import KafkaIntake, KafkaMetrics, KafkaReceiver
 from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
@@ -87,9 +88,10 @@ class Hub:
         kafka_metrics = KafkaMetrics(registry)
         self._kafka_intake = self._producer(kafka_metrics)
         tail = Tail(self._kafka_intake or self.pipeline, config.api.tail, TailMetrics(registry))
-        self._otlp_grpc = OtlpGrpcReceiver(tail, config.receivers.otlp_grpc, tenants)
-        events = event_routes(tail, config.receivers.otlp_http, tenants, EventMetrics(registry))
-        self._otlp_http = OtlpHttpReceiver(tail, config.receivers.otlp_http, tenants, events)
+        budget = IntakeBudget(config.receivers.max_intake_bytes)
+        self._otlp_grpc = OtlpGrpcReceiver(tail, config.receivers.otlp_grpc, tenants, budget)
+        events = event_routes(tail, config.receivers.otlp_http, tenants, EventMetrics(registry), budget)
+        self._otlp_http = OtlpHttpReceiver(tail, config.receivers.otlp_http, tenants, budget, events)
         self._kafka = self._consumer(tail, tenants, kafka_metrics)
         checks = {"collector": self._check_collector}
         if isinstance(store, EmbeddedStore):  # while a server is away, what comes goes into the spool

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from collector.pipeline import Signal
 from receivers.events_otlp import SCHEMA, Converted, InvalidEvent, convert, parse_event
 from receivers.intake import Intake, Refusal, Refused, TenantResolver
+from receivers.intake_budget import IntakeBudget
 from receivers.otlp_http import CHARSETS, OtlpHttpSettings, answered, decode, parse_content_type, read_body
 from receivers.otlp_response import JSON
 
@@ -35,10 +36,10 @@ class EventMetrics:
 
 
 def event_routes(
-    pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver, metrics: EventMetrics
+    pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver, metrics: EventMetrics, budget: IntakeBudget
 ) -> list[BaseRoute]:
     """POST /v1/events, and GET /v1/events/schema, for the listener of OTLP/HTTP and with its limits."""
-    door = _Door(pipeline, settings, tenants, metrics)
+    door = _Door(pipeline, settings, tenants, metrics, budget)
     return [
         Route("/v1/events", door.respond, methods=["POST"]),
         Route("/v1/events/schema", _schema, methods=["GET"]),
@@ -51,12 +52,18 @@ async def _schema(request: Request) -> Response:
 
 class _Door:
     def __init__(
-        self, pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver, metrics: EventMetrics
+        self,
+        pipeline: Intake,
+        settings: OtlpHttpSettings,
+        tenants: TenantResolver,
+        metrics: EventMetrics,
+        budget: IntakeBudget,
     ) -> None:
         self._pipeline = pipeline
         self._settings = settings
         self._tenants = tenants
         self._metrics = metrics
+        self._budget = budget
 
     async def respond(self, request: Request) -> Response:
         # Most events are calls, so what is refused before it is read counts as traces.
@@ -64,8 +71,10 @@ class _Door:
 
     async def _take(self, request: Request) -> Response:
         lines = _is_ndjson(request.headers.get("content-type", ""))
-        body = await read_body(request, self._settings)
-        converted = await decode(len(body), read_events, body, lines)
+        with self._budget.lease() as lease:
+            body = await read_body(request, self._settings, lease)
+            lease.grow(len(body))
+            converted = await decode(len(body), read_events, body, lines)
         stored = await self._submit(converted, self._tenants.resolve(request.headers))
         rejected = [asdict(event) for event in converted.rejected] + stored
         accepted = converted.accepted - sum(entry["records"] for entry in stored)

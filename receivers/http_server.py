@@ -20,8 +20,16 @@ class HttpServer:
     """Started once, stopped once or more. Signals stay with the process; nothing is logged per request."""
 
     def __init__(
-        self, app: Any, listen: str, setting: str, tls: TlsFiles | None = None, websockets: bool = False
+        self,
+        app: Any,
+        listen: str,
+        setting: str,
+        tls: TlsFiles | None = None,
+        *,
+        websockets: bool = False,
+        share_port: bool = False,
     ) -> None:
+        self._share_port = share_port
         self._listen = listen
         self._setting = setting
         self._server = _Server(
@@ -42,7 +50,7 @@ class HttpServer:
 
     async def start(self) -> str:
         """Listen; returns the bound 'host:port'. Raises ListenError, which names the setting."""
-        sock = open_socket(self._listen, self._setting)
+        sock = open_socket(self._listen, self._setting, share_port=self._share_port)
         host, port = sock.getsockname()[:2]
         self._serving = asyncio.create_task(self._server.serve(sockets=[sock]))
         await self._server.wait_accepting(self._serving)

@@ -60,12 +60,19 @@ class Refusal(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TIMEOUT = "body_timeout"
+    NO_ROOM = "no_room"
+
+
+# Seconds after which the same bytes may well be taken.
+_RETRY_AFTER = {Refusal.NO_ROOM: 1.0}
 
 
 class Refused(HubError):
-    """A receiver's own refusal. `field` is the JSON path of the culprit, '' when there is none."""
+    """A receiver's own refusal. `field` is the JSON path of the culprit, '' when there is none; `retry_after` is in
+    seconds, None when sending the same bytes again is of no use."""
 
     def __init__(self, reason: Refusal, message: str, *, field: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        self.retry_after = _RETRY_AFTER.get(reason)
         self.field = field

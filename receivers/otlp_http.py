@@ -23,6 +23,7 @@ from receivers import otlp_json, otlp_response
 from receivers.content_encoding import inflate, too_large
 from receivers.http_server import HttpServer
 from receivers.intake import Intake, Refusal, Refused, SingleTenant, TenantResolver
+from receivers.intake_budget import IntakeBudget, Lease, RequestSlots
 from receivers.listener import tls_files
 from receivers.otlp_response import JSON, PROTOBUF
 
@@ -51,6 +52,7 @@ class OtlpHttpSettings:
 
     listen: str = "127.0.0.1:4318"
     max_body_bytes: int = 20 * 1024 * 1024
+    max_concurrent_requests: int = 10_000
     body_timeout_seconds: float = 30.0
     tls_cert_file: str = ""
     tls_key_file: str = ""
@@ -64,17 +66,21 @@ class OtlpHttpReceiver:
         pipeline: Intake,
         settings: OtlpHttpSettings,
         tenants: TenantResolver | None = None,
+        budget: IntakeBudget | None = None,
         routes: Sequence[BaseRoute] = (),
+        *,
+        share_port: bool = False,
     ) -> None:
         self._settings = settings
-        self._app = otlp_http_app(pipeline, settings, tenants or SingleTenant(), routes)
+        self._app = otlp_http_app(pipeline, settings, tenants or SingleTenant(), budget or IntakeBudget(), routes)
+        self._share_port = share_port
         self._server: HttpServer | None = None
 
     async def start(self) -> str:
         """Listen; returns the bound 'host:port'. Raises ListenError, which names the setting."""
         settings = self._settings
         tls = tls_files(settings.tls_cert_file, settings.tls_key_file, SECTION)
-        self._server = HttpServer(self._app, settings.listen, f"{SECTION}.listen", tls)
+        self._server = HttpServer(self._app, settings.listen, f"{SECTION}.listen", tls, share_port=self._share_port)
         return await self._server.start()
 
     async def stop(self, grace: float) -> None:
@@ -84,15 +90,20 @@ class OtlpHttpReceiver:
 
 
 def otlp_http_app(
-    pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver, routes: Sequence[BaseRoute] = ()
+    pipeline: Intake,
+    settings: OtlpHttpSettings,
+    tenants: TenantResolver,
+    budget: IntakeBudget,
+    routes: Sequence[BaseRoute] = (),
 ) -> FastAPI:
     """The three routes and `routes`; every error, wrong paths and methods included, is a google.rpc.Status."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.router.routes.extend(routes)
     signals = {f"/v1/{signal}": signal for signal in Signal}
+    slots = RequestSlots(settings.max_concurrent_requests, f"{SECTION}.max_concurrent_requests")
     for path, signal in signals.items():
         # A plain route: FastAPI's own would look for parameters to inject into every request.
-        app.add_route(path, _Export(signal, pipeline, settings, tenants).respond, methods=["POST"])
+        app.add_route(path, _Export(signal, pipeline, settings, tenants, budget, slots).respond, methods=["POST"])
 
     async def no_route(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -110,23 +121,40 @@ def otlp_http_app(
 class _Export:
     """Handles the POST requests of one signal."""
 
-    def __init__(self, signal: Signal, pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver) -> None:
+    def __init__(
+        self,
+        signal: Signal,
+        pipeline: Intake,
+        settings: OtlpHttpSettings,
+        tenants: TenantResolver,
+        budget: IntakeBudget,
+        slots: RequestSlots,
+    ) -> None:
         self._signal = signal
         self._pipeline = pipeline
         self._settings = settings
         self._tenants = tenants
+        self._budget = budget
+        self._slots = slots
 
     async def respond(self, request: Request) -> Response:
         return await answered(self._export(request), request, self._pipeline, self._signal)
 
     async def _export(self, request: Request) -> Response:
         media_type = _media_type(request.headers.get("content-type", ""))
-        body = await read_body(request, self._settings)
-        if media_type == JSON:
-            body = await decode(len(body), otlp_json.to_protobuf, self._signal, body)
-        tenant = self._tenants.resolve(request.headers)
-        acknowledgement = await self._pipeline.submit(self._signal, tenant, body)
+        with self._slots:
+            body = await self._protobuf(request, media_type)
+            tenant = self._tenants.resolve(request.headers)
+            acknowledgement = await self._pipeline.submit(self._signal, tenant, body)
         return Response(otlp_response.success(self._signal, acknowledgement, media_type), media_type=media_type)
+
+    async def _protobuf(self, request: Request, media_type: str) -> bytes:
+        with self._budget.lease() as lease:
+            body = await read_body(request, self._settings, lease)
+            if media_type == JSON:
+                lease.grow(len(body))
+                body = await decode(len(body), otlp_json.to_protobuf, self._signal, body)
+            return body
 
 
 async def answered(work: Awaitable[Response], request: Request, pipeline: Intake, signal: Signal) -> Response:
@@ -145,14 +173,14 @@ async def answered(work: Awaitable[Response], request: Request, pipeline: Intake
     return _failed(error, _answer_type(request))
 
 
-async def read_body(request: Request, settings: OtlpHttpSettings) -> bytes:
-    """The body within the limits of `settings`, without its Content-Encoding. Raises Refused."""
-    body = await _read(request, settings)
+async def read_body(request: Request, settings: OtlpHttpSettings, lease: Lease) -> bytes:
+    """The body within the limits of `settings` and of `lease`, without its Content-Encoding. Raises Refused."""
+    body = await _read(request, settings, lease)
     encoding = request.headers.get("content-encoding", "")
     return await decode(len(body), inflate, body, encoding, settings.max_body_bytes, _LIMIT_SETTING)
 
 
-async def _read(request: Request, settings: OtlpHttpSettings) -> bytes:
+async def _read(request: Request, settings: OtlpHttpSettings, lease: Lease) -> bytes:
     limit, seconds = settings.max_body_bytes, settings.body_timeout_seconds
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -161,6 +189,7 @@ async def _read(request: Request, settings: OtlpHttpSettings) -> bytes:
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
+                lease.grow(len(chunk))
                 body += chunk
                 if len(body) > limit:
                     raise too_large("as sent", limit, _LIMIT_SETTING)

@@ -130,7 +130,8 @@ class Spool:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._recover()
             self._begin_segment()
-            (directory / _BOOT_FILE).write_text(_boot_id(), encoding="ascii")
+            with open(directory / _BOOT_FILE, "w", encoding="ascii", opener=_private) as file:
+                file.write(_boot_id())
         except OSError as error:
             raise SpoolError(f"collector.spool.path: cannot use {directory}: {error.strerror or error}") from error
 
@@ -272,8 +273,10 @@ class Spool:
 
     def _make_way(self) -> None:
         """Let the newest file go, too, when all of it is settled: the next batch may find the room it needs."""
-        if not self._segments[-1].waiting and self._segments[-1].size > HEADER_BYTES:
+        segment = self._segments[-1]
+        if not segment.waiting and segment.size > HEADER_BYTES and self._store_is_flushed():
             with suppress(OSError):
+                os.ftruncate(self._fd, HEADER_BYTES)  # or there may be no room for the name of its successor
                 self._begin_segment()
 
     def _begin_segment(self) -> None:

@@ -24,6 +24,7 @@ from collector.pipeline import Acknowledgement, Signal
 from receivers.events import EventMetrics, event_routes
 from receivers.events_otlp import SCHEMA, convert
 from receivers.intake import SingleTenant
+from receivers.intake_budget import IntakeBudget
 from receivers.otlp_http import OtlpHttpReceiver, OtlpHttpSettings
 from tests.receivers.recorder import Loop, Recorder, serving
 
@@ -41,7 +42,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def url(recorder: Recorder, loop: Loop, registry: CollectorRegistry) -> Iterator[str]:
-    routes = event_routes(recorder, SETTINGS, SingleTenant(), EventMetrics(registry))
+    routes = event_routes(recorder, SETTINGS, SingleTenant(), EventMetrics(registry), IntakeBudget())
     with serving(OtlpHttpReceiver(recorder, SETTINGS, routes=routes), loop) as address:
         yield f"http://{address}/v1/events"
 
