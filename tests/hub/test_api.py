@@ -70,6 +70,7 @@ def test_a_hub_that_can_take_no_more_says_why_and_recovers_what_it_took(start_hu
             "collector.max_pending_bytes": "1200",
             "receivers.otlp_grpc.max_message_bytes": "1200",
             "receivers.otlp_http.max_body_bytes": "1200",
+            "receivers.kafka.max_message_bytes": "1200",
         }
     )
     body = traces(call(filler="x" * 800), service=service).SerializeToString()
