@@ -14,6 +14,7 @@ from typing import IO, Any, TypeAlias
 
 import chdb
 
+from storage.deduplication import forget_missing_parts
 from storage.ownership import DirectoryLock, Owner, StoreBusy, read_owner
 from storage.pool import Gate, Pool
 from storage.statement import (
@@ -133,6 +134,10 @@ class EmbeddedStore:
         if self.limits.engine_memory_bytes:
             address += f"?max_server_memory_usage={self.limits.engine_memory_bytes}"
         self._address = address
+        try:
+            forget_missing_parts(self.path)
+        except OSError as error:
+            raise StoreError(f"cannot open the embedded store in {self.path}: {error}") from error
         control = Handle(address, "default")
         control.query(f"CREATE DATABASE IF NOT EXISTS {quote_name(self.database)}")
         control.use(self.database)
