@@ -53,3 +53,11 @@ class CollectorMetrics:
         self.breaker_state = Gauge(
             "llmhub_breaker_state", "1 for the state the breaker is in", ("state",), registry=registry
         )
+        self.canary_lag_seconds = Gauge(
+            "llmhub_canary_lag_seconds",
+            "How long the last span of the hub's own took until it could be read, or the present one takes already",
+            registry=registry,
+        )
+        self.canary_failures = Counter(
+            "llmhub_canary_failures", "Spans of the hub's own that were refused or not found in time", registry=registry
+        )

@@ -6,32 +6,31 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
-from collector.errors import HubError
-from collector.spool import KeyFileError, SpoolError
 from grafana.render import RenderSettings
 from grafana.render import render as render_grafana
 from llmhub import config as configuration
 from llmhub import logs, tracing
-from llmhub.config import Config, ConfigError
+from llmhub.config import Config
+from llmhub.console import JsonOption, err, out, print_json
+from llmhub.console import failures as _failures
+from llmhub.console import load as _load
+from llmhub.control import ControlClient
+from llmhub.dlq import dlq_app
 from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
 from llmhub.ingest import Summary
 from llmhub.ingest import ingest as ingest_files
 from llmhub.query import open_reader
-from llmhub.traffic.errors import TrafficError
+from llmhub.spool import spool_app
+from llmhub.status_view import show_status
 from receivers.listener import split_address
 from storage import schema
-from storage.schema import SchemaError
-from storage.store import StoreError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="LLM Analytics Hub: LLM telemetry in, answers in Grafana."
@@ -42,11 +41,10 @@ config_app = typer.Typer(no_args_is_help=True, help="The configuration.")
 app.add_typer(schema_app, name="schema")
 app.add_typer(grafana_app, name="grafana")
 app.add_typer(config_app, name="config")
+app.add_typer(dlq_app, name="dlq")
+app.add_typer(spool_app, name="spool")
 
-out = Console()
-err = Console(stderr=True)
 GLOBAL_OPTIONS = ("--config", "--store")
-FAILURES = (StoreError, SchemaError, SpoolError, KeyFileError, HubError, TrafficError, OSError)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration file.", envvar="LLMHUB_CONFIG")
@@ -117,6 +115,22 @@ def query(
             sys.stdout.buffer.write(store.query(sql, fmt=fmt))
         finally:
             store.close()
+
+
+@app.command()
+def status(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show what the running hub says of itself: ledger, spool, breaker, canary, and what to do about what is wrong.
+
+    Exit code 1 when the ledger does not balance, or when the store cannot be asked whether it does.
+    """
+    with _failures():
+        report = ControlClient(_load(context).spool_directory).get("/status")
+    if as_json:
+        print_json(report)
+    else:
+        show_status(report, out)
+    if not report["balanced"]:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -244,15 +258,6 @@ def config_show() -> None:
         print(f"{key}: {json.dumps(default)}")
 
 
-def _load(context: typer.Context) -> Config:
-    path, dsn = context.find_root().obj
-    try:
-        return configuration.load(path, dsn=dsn)
-    except ConfigError as error:
-        err.print(f"llmhub: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-
-
 def _run(settings: Config, serve: object) -> None:
     # Nothing has been received yet: a stop during the start just ends it.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
@@ -261,16 +266,6 @@ def _run(settings: Config, serve: object) -> None:
         asyncio.run(run(settings, store, serve))  # type: ignore[arg-type]
     finally:
         store.close()
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    """Errors that have a remedy are told in one line, not as a traceback."""
-    try:
-        yield
-    except FAILURES as error:
-        err.print(f"llmhub: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 def _report(summary: Summary) -> None:

@@ -17,6 +17,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from collector.assembly import Collector
 from llmhub.api import api_app
 from llmhub.config import Config
+from llmhub.control import ControlServer
+from llmhub.control_app import control_app
+from llmhub.status import Status
 from receivers.http_server import HttpServer
 from receivers.intake import SingleTenant
 from receivers.otlp_grpc import OtlpGrpcReceiver
@@ -81,7 +84,9 @@ class Hub:
         self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants)
         self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants)
         checks = {"storage": self._check_storage, "collector": self._check_collector}
-        self._api = HttpServer(api_app(registry, checks), config.api.listen, "api.listen")
+        status = Status(self.collector, store, config.collector)
+        self._api = HttpServer(api_app(registry, checks, status.report), config.api.listen, "api.listen")
+        self._control = ControlServer(control_app(self.collector, status), self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
 
@@ -99,8 +104,10 @@ class Hub:
             clickhouse_http = await self._open(self._clickhouse_http)
             self.store.advertise(f"http://{clickhouse_http}")
         api = await self._open(self._api)
+        await self._open(self._control)
         otlp_http = await self._open(self._otlp_http)
         otlp_grpc = await self._open(self._otlp_grpc)
+        self.collector.canary.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
@@ -117,7 +124,7 @@ class Hub:
         # What is not stored by then is in the spool, or was not acknowledged.
         await asyncio.wait([flushing], timeout=grace)
 
-    async def _open(self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver) -> str:
+    async def _open(self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver | ControlServer) -> str:
         address = await server.start()
         self._started.append(server.stop)
         return address
