@@ -15,8 +15,8 @@ from storage.store import Store, StoreError
 _FRESH_SECONDS = 10.0
 # A request received by then and not in the spool is in all of its tables.
 _SETTLED_SECONDS = 10.0
-# The ids of a busy day, in about 1 GB of memory of the store.
-_MOST_IDS = 10_000_000
+# About a second and 300 MB of the store's memory.
+_MOST_IDS = 5_000_000
 _SHOWN_GAPS = 10
 _LATE_CANARY_SECONDS = 60.0
 

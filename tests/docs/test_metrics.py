@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
 from collector.pipeline import _OUTCOMES
 from receivers.intake import Refusal
@@ -16,7 +17,10 @@ METRICS = [row for row in rows(TEXT) if row[0].startswith("`llmhub_")]
 
 def declared() -> dict[str, tuple[str, list[str]]]:
     """Type and labels of each metric by its name on /metrics."""
-    instruments = vars(CollectorMetrics(CollectorRegistry())).values()
+    registry = CollectorRegistry()
+    CollectorMetrics(registry)
+    Ledger(registry)
+    instruments = list(registry._collector_to_names)
     found = {}
     for instrument in instruments:
         assert isinstance(instrument, MetricWrapperBase)
@@ -32,6 +36,10 @@ def test_every_metric_is_documented_with_type_and_labels() -> None:
     }
     assert documented == declared()
     assert len(METRICS) == len(documented)
+
+
+def test_every_entry_of_the_ledger_is_explained() -> None:
+    assert {str(entry) for entry in Entry} <= {row[0].strip("`") for row in rows(TEXT)}
 
 
 def test_every_metric_has_a_unit_and_a_meaning() -> None:
