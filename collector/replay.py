@@ -29,7 +29,7 @@ _CLOCK_SLACK_MS = 86_400_000
 
 class Outcome(StrEnum):
     REPLAYED = "replayed"
-    """It is stored now, or what can be stored of it; the rest is a dead letter of its own."""
+    """It is safe now, or what can be stored of it; the rest is a dead letter of its own."""
     ALREADY = "already stored"
     """By an earlier replay, or because its sender has sent it again."""
     REJECTED = "rejected again"
@@ -84,15 +84,14 @@ class Replayer:
         return await self._try(letter, attempts)
 
     async def _try(self, letter: DeadLetter, attempts: int) -> Replayed:
-        prefix = _prefix(letter)
-        digest = prefix + attempts.to_bytes(16 - _PREFIX_BYTES, "little")
+        digest = _prefix(letter) + attempts.to_bytes(16 - _PREFIX_BYTES, "little")
         try:
             acknowledged = await self._pipeline.submit(letter.signal, letter.tenant, letter.body, digest)
         except InvalidRequest:
-            await asyncio.to_thread(self._forget, letter, prefix)
+            await asyncio.to_thread(self._forget, letter, digest)
             raise
         if acknowledged.rejected and not (await asyncio.to_thread(self._attempts, letter))[0]:
-            await asyncio.to_thread(self._forget, letter, prefix)
+            await asyncio.to_thread(self._forget, letter, digest)
             return Replayed(letter.request_id, Outcome.REJECTED, acknowledged.reason)
         await asyncio.to_thread(self._dead_letters.mark_replayed, letter.request_id)
         rest = f"{acknowledged.rejected} records were rejected again: {acknowledged.reason}"
@@ -112,9 +111,10 @@ class Replayer:
         traces = ids.union(self._dead_letters.with_digest(_prefix(letter)))
         return sum(row["records"] for row in rows) - rejected, len(traces)
 
-    def _forget(self, letter: DeadLetter, prefix: bytes) -> None:
-        """The letters that attempts have left: the first one says it all."""
-        others = self._dead_letters.with_digest(prefix)
+    def _forget(self, letter: DeadLetter, digest: bytes) -> None:
+        """The letter that an attempt has left: the first one says it all. Those of other attempts stay, for they may be
+        under way themselves, each to remove the others."""
+        others = self._dead_letters.with_digest(digest)
         self._dead_letters.purge(other for other in others if other != letter.request_id)
 
 

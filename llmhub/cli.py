@@ -285,7 +285,7 @@ def _print_addresses(settings: Config, addresses: Addresses) -> None:
             f"http://{addresses.clickhouse_http}",
             "for Grafana's ClickHouse data source, curl, drivers",
         ),
-        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics"),
+        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics, /status"),
         ("Store", _without_password(settings.storage.dsn), ""),
     ]
     for name, address, note in rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from typing import Any
 
 from collector.errors import HubError
 from receivers.http_server import HttpServer
+
+log = logging.getLogger(__name__)
 
 SOCKET_FILE = "control.sock"
 # struct sockaddr_un, unix(7); the BSDs have four bytes less.
@@ -41,13 +44,19 @@ class ControlServer:
         self._http = HttpServer(app, str(self._path), "collector.spool.path")
 
     async def start(self) -> str:
-        """Listen; returns the path. Raises OSError. A socket that is there already is left over: the directory is this hub's own."""
-        self._path.unlink(missing_ok=True)
+        """Listen; returns the path. A socket that is there already is left over: the directory is this hub's own. Where there
+        can be no socket, the hub does without, and says so in its log."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with _short(self._path) as path:
-            sock.bind(path)
-        os.chmod(self._path, 0o600)  # in time: nobody can connect before it listens
-        sock.listen()
+        try:
+            self._path.unlink(missing_ok=True)
+            with _short(self._path) as path:
+                sock.bind(path)
+            os.chmod(self._path, 0o600)  # in time: nobody can connect before it listens
+            sock.listen()
+        except OSError as error:
+            sock.close()
+            log.warning("no control socket: commands cannot reach this hub", extra={"file": str(self._path), "error": str(error)})  # fmt: skip
+            return ""
         sock.setblocking(False)
         await self._http.serve(sock)
         return str(self._path)

@@ -41,7 +41,7 @@ def list_letters(
     with failures():
         rows = with_hub(load(context), lambda hub: hub.get(f"/dlq?limit={limit}"))
     if as_json:
-        print_json(rows)
+        print_json([_with_text_id(row) for row in rows])
         return
     table = Table("id", "received", "tenant", "signal", "records", "bytes", "replayed", "reason")
     for row in rows:
@@ -79,7 +79,7 @@ def show_letter(
     letter["received"] = datetime.fromtimestamp(letter.pop("received_ns") / 1e9, UTC).isoformat(timespec="milliseconds")
     content = readable(Signal(letter["signal"]), body)
     if as_json:
-        print_json({**letter, **content})
+        print_json(_with_text_id({**letter, **content}))
         return
     for name, value in letter.items():
         tell(f"{name:<11} {value}")
@@ -105,7 +105,7 @@ def replay_letters(
     with failures():
         done = with_hub(load(context), lambda hub: list(_replay(hub, request_ids or [])))
     if as_json:
-        print_json(done)
+        print_json([_with_text_id(each) for each in done])
     else:
         for each in done:
             detail = f": {each['detail']}" if each["detail"] else ""
@@ -140,6 +140,11 @@ def purge_letters(
         print_json({"purged": purged})
     else:
         tell(f"{purged} dead letters removed")
+
+
+def _with_text_id(row: dict[str, Any]) -> dict[str, Any]:
+    """The id is beyond what JSON readers with floating-point numbers can tell apart."""
+    return {**row, "request_id": str(row["request_id"])}
 
 
 def _check_choice(ids: bool, option: bool, name: str) -> None:

@@ -159,6 +159,24 @@ def test_what_is_rejected_again_stays_the_one_letter_that_it_was(
     assert stored(llm_store, tenant) == []
 
 
+def test_letters_with_the_same_bytes_that_are_rejected_together_stay_both(
+    with_collector: WithCollector, tenant: str
+) -> None:
+    content = with_a_cut_span()
+
+    async def use(collector: Collector) -> None:
+        for _ in range(2):
+            with pytest.raises(InvalidRequest):
+                await collector.pipeline.submit(Signal.TRACES, tenant, content)
+        before = await letters(collector, tenant)
+        assert len(before) == 2
+        outcomes = await asyncio.gather(*(replay(collector, each) for each in before))
+        assert outcomes == [Outcome.REJECTED] * 2
+        assert sorted(await letters(collector, tenant)) == sorted(before)
+
+    with_collector(use)
+
+
 def test_of_a_letter_that_is_good_in_part_the_rest_remains(
     with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,26 @@ def letter_of(hub: Hub, signal: Signal) -> int:
     return int(letter["request_id"])
 
 
+def test_a_dead_letter_whose_time_has_come_is_replayed_once_also_over_a_kill(start_hub: StartHub, service: str) -> None:
+    """A span a day and three seconds in the future is refused; three seconds later it is fine."""
+    hub = start_hub()
+    soon = time.time_ns() + 24 * 3600 * SECOND + 3 * SECOND
+    early = span(name="early", start_time_unix_nano=soon, end_time_unix_nano=soon)
+    assert hub.post(Signal.TRACES, traces(early, span(name="good"), service=service).SerializeToString()).status == 200
+    request_id = letter_of(hub, Signal.TRACES)
+    time.sleep(max(soon / SECOND - 24 * 3600 - time.time() + 0.5, 0))
+    ran = hub.command("dlq", "replay", "--all")
+    assert (ran.code, ran.out.splitlines()) == (0, [f"{request_id} replayed", "1 of 1 dead letters are stored"])
+    hub.process.kill()
+    hub.process.wait()
+
+    again = json_of(hub, "dlq", "replay", str(request_id))
+    assert [each["outcome"] for each in again] == ["already stored"]
+    names = f"SELECT SpanName FROM otel_traces WHERE ServiceName = '{service}' ORDER BY 1"
+    assert hub.query(names).rows() == [{"SpanName": "early"}, {"SpanName": "good"}]
+    assert hub.command("dlq", "replay", "--all").out == "0 of 0 dead letters are stored\n"
+
+
 def test_dead_letters_are_listed_shown_replayed_and_purged_through_the_running_hub(
     start_hub: StartHub, service: str
 ) -> None:
@@ -53,7 +74,7 @@ def test_dead_letters_are_listed_shown_replayed_and_purged_through_the_running_h
 
     replayed = json_of(hub, "dlq", "replay", str(partial), str(whole), "7", code=1)
     assert [each["outcome"] for each in replayed] == ["rejected again", "rejected again", "unknown"]
-    assert {row["request_id"] for row in json_of(hub, "dlq", "list")} == {partial, whole}
+    assert {row["request_id"] for row in json_of(hub, "dlq", "list")} == {str(partial), str(whole)}
     assert hub.command("dlq", "replay").code == 2
 
     assert json_of(hub, "dlq", "purge", str(whole)) == {"purged": 1}
@@ -64,7 +85,7 @@ def test_dead_letters_are_listed_shown_replayed_and_purged_through_the_running_h
     assert status["store"]["request_ids"]["missing"] == 0
 
     hub.close()
-    assert [row["request_id"] for row in json_of(hub, "dlq", "list")] == [partial]
+    assert [row["request_id"] for row in json_of(hub, "dlq", "list")] == [str(partial)]
     assert "1 dead letters removed" in hub.command("dlq", "purge", str(partial)).out
 
 
