@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -16,9 +17,14 @@ Check = Callable[[], Awaitable[str]]
 CHECK_SECONDS = 5.0
 
 
-def api_app(registry: CollectorRegistry, checks: Mapping[str, Check], routes: Sequence[BaseRoute] = ()) -> FastAPI:
-    """GET /healthz: the process answers. /readyz: 200, or 503 with what is wrong. /metrics: Prometheus text.
-    And `routes` of other parts."""
+def api_app(
+    registry: CollectorRegistry,
+    checks: Mapping[str, Check],
+    status: Callable[[], Awaitable[dict[str, Any]]],
+    routes: Sequence[BaseRoute] = (),
+) -> FastAPI:
+    """GET /healthz: the process answers. /readyz: 200, or 503 with what is wrong. /metrics: Prometheus text. /status: the
+    ledger and what waits, as JSON. And `routes` of other parts."""
     app = FastAPI(title="LLM Analytics Hub", docs_url=None, redoc_url=None)
     app.router.routes.extend(routes)
 
@@ -34,6 +40,10 @@ def api_app(registry: CollectorRegistry, checks: Mapping[str, Check], routes: Se
     @app.get("/metrics")
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/status")
+    async def report() -> dict[str, Any]:
+        return await status()
 
     return app
 

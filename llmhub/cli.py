@@ -14,26 +14,27 @@ from typing import Annotated
 
 import typer
 import uvloop
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from collector.errors import HubError
-from collector.spool import KeyFileError, SpoolError
 from grafana.render import RenderSettings
 from grafana.render import render as render_grafana
 from llmhub import config as configuration
 from llmhub import logs, tracing
-from llmhub.config import Config, ConfigError
+from llmhub.config import Config
+from llmhub.console import JsonOption, err, out, print_json
+from llmhub.console import failures as _failures
+from llmhub.console import load as _load
+from llmhub.control import ControlClient
+from llmhub.dlq import dlq_app
 from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
 from llmhub.ingest import Summary, ingest_files
 from llmhub.query import open_reader
-from llmhub.traffic.errors import TrafficError
+from llmhub.spool import spool_app
+from llmhub.status_view import show_status
 from receivers.files import FORMATS
 from receivers.listener import split_address
 from storage import schema
 from storage.kafka_engine import kafka_engine_sql
-from storage.schema import SchemaError
-from storage.store import StoreError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="LLM Analytics Hub: LLM telemetry in, answers in Grafana."
@@ -44,11 +45,10 @@ config_app = typer.Typer(no_args_is_help=True, help="The configuration.")
 app.add_typer(schema_app, name="schema")
 app.add_typer(grafana_app, name="grafana")
 app.add_typer(config_app, name="config")
+app.add_typer(dlq_app, name="dlq")
+app.add_typer(spool_app, name="spool")
 
-out = Console()
-err = Console(stderr=True)
 GLOBAL_OPTIONS = ("--config", "--store")
-FAILURES = (StoreError, SchemaError, SpoolError, KeyFileError, HubError, TrafficError, OSError)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration file.", envvar="LLMHUB_CONFIG")
@@ -147,6 +147,22 @@ def query(
             sys.stdout.buffer.write(store.query(sql, fmt=fmt))
         finally:
             store.close()
+
+
+@app.command()
+def status(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show what the running hub says of itself: ledger, spool, breaker, canary, and what to do about what is wrong.
+
+    Exit code 1 when the ledger does not balance, or when the store cannot be asked whether it does.
+    """
+    with _failures():
+        report = ControlClient(_load(context).spool_directory).get("/status")
+    if as_json:
+        print_json(report)
+    else:
+        show_status(report, out)
+    if not report["balanced"]:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -284,15 +300,6 @@ def config_show() -> None:
         print(f"{key}: {json.dumps(default)}")
 
 
-def _load(context: typer.Context) -> Config:
-    path, dsn = context.find_root().obj
-    try:
-        return configuration.load(path, dsn=dsn)
-    except ConfigError as error:
-        err.print(f"llmhub: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-
-
 def _run(settings: Config, serve: object) -> None:
     # Nothing has been received yet: a stop during the start just ends it.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
@@ -301,16 +308,6 @@ def _run(settings: Config, serve: object) -> None:
         uvloop.run(run(settings, store, serve))  # type: ignore[arg-type]
     finally:
         store.close()
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    """Errors that have a remedy are told in one line, not as a traceback."""
-    try:
-        yield
-    except FAILURES as error:
-        err.print(f"llmhub: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 @contextmanager
@@ -341,7 +338,7 @@ def _print_addresses(settings: Config, addresses: Addresses) -> None:
             f"http://{addresses.clickhouse_http}",
             "for Grafana's ClickHouse data source, curl, drivers",
         ),
-        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics, /v1/tail"),
+        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics, /status, /v1/tail"),
         ("Store", _without_password(settings.storage.dsn), ""),
     ]
     for name, address, note in rows:

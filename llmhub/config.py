@@ -104,7 +104,9 @@ class Config:
 
     @property
     def spool_directory(self) -> Path:
-        """Beside the embedded store; with a server, in the data directory."""
+        """collector.spool.path; by default beside the embedded store or, with a server, in the data directory."""
+        if self.collector.spool.path:
+            return Path(self.collector.spool.path)
         dsn = self.storage.dsn
         return (Path(embedded_path(dsn)) if dsn.startswith("chdb:") else data_directory()) / "spool"
 
@@ -231,7 +233,7 @@ def _make_absolute(tree: dict[str, Any], base: Path) -> None:
     for key, value in tree.items():
         if isinstance(value, dict):
             _make_absolute(value, base)
-        elif key.endswith("_file") and isinstance(value, str) and value:
+        elif (key == "path" or key.endswith("_file")) and isinstance(value, str) and value:
             tree[key] = str(base / value)
 
 

@@ -18,6 +18,9 @@ from collector.assembly import Collector
 from collector.sweep import Sweep, Sweeper
 from llmhub.api import api_app
 from llmhub.config import Config
+from llmhub.control import ControlServer
+from llmhub.control_app import control_app
+from llmhub.status import Status
 from receivers.events import EventMetrics, event_routes
 from receivers.http_server import HttpServer
 from receivers.intake import DeadLetterSink, Intake, SingleTenant, TenantResolver
@@ -96,8 +99,10 @@ class Hub:
         checks = {"collector": self._check_collector}
         if isinstance(store, EmbeddedStore):  # while a server is away, what comes goes into the spool
             checks["storage"] = self._check_storage
-        api = api_app(registry, checks, [tail_route(tail, config.api.tail)])
+        status = Status(self.collector, store, config.collector)
+        api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
+        self._control = ControlServer(control_app(self.collector, status), self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
 
@@ -127,13 +132,15 @@ class Hub:
             clickhouse_http = await self._open(self._clickhouse_http)
             self.store.advertise(f"http://{clickhouse_http}")
         api = await self._open(self._api)
+        await self._open(self._control)
         if self._kafka_intake:
             await self._open(self._kafka_intake)
         otlp_http = await self._open(self._otlp_http)
         otlp_grpc = await self._open(self._otlp_grpc)
-        self._sweeper.start()
         if self._kafka:
             await self._open(self._kafka)
+        self._sweeper.start()
+        self.collector.canary.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
@@ -151,7 +158,8 @@ class Hub:
         await asyncio.wait([flushing], timeout=grace)
 
     async def _open(
-        self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver | KafkaReceiver | KafkaIntake
+        self,
+        server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver | KafkaReceiver | KafkaIntake | ControlServer,
     ) -> str:
         address = await server.start()
         self._started.append(server.stop)

@@ -52,9 +52,13 @@ class HttpServer:
         """Listen; returns the bound 'host:port'. Raises ListenError, which names the setting."""
         sock = open_socket(self._listen, self._setting, share_port=self._share_port)
         host, port = sock.getsockname()[:2]
+        await self.serve(sock)
+        return join_address(host, port)
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Take connections from a socket that listens already, of whatever kind."""
         self._serving = asyncio.create_task(self._server.serve(sockets=[sock]))
         await self._server.wait_accepting(self._serving)
-        return join_address(host, port)
 
     async def stop(self, grace: float) -> None:
         """Take no new connections, give requests in flight `grace` seconds, then cancel them."""

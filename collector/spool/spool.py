@@ -17,6 +17,7 @@ from collector.envelope import Envelope, unwrap, wrap
 from collector.protobuf import WireError
 from collector.signals import Signal
 from collector.spool.cipher import Cipher
+from collector.spool.lock import DirectoryLock
 from collector.spool.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 _SIGNALS = tuple(Signal)
 # Ids of one spool follow one another without gaps; two spools must not meet.
-_FIRST_ID_BITS = 62
+FIRST_ID_BITS = 62
 _BOOT_FILE = "boot_id"
 _SEGMENT_SECONDS = 60.0
 
@@ -86,17 +87,19 @@ class Batch:
 
 @dataclass
 class _Segment:
-    """A file with the batches in it that are not settled: sequence number -> record."""
+    """A file with the batches in it that are not settled: sequence number -> record. `first_ids` has the first request
+    id of each of them."""
 
     path: Path
     waiting: dict[int, Record] = field(default_factory=dict)
     size: int = 0
+    first_ids: dict[int, int] = field(default_factory=dict)
 
 
 class Spool:
     """Appends batches durably, hands them out again, forgets them when settled. Thread-safe.
 
-    A directory belongs to one Spool at a time; the caller sees to that. Request ids are consecutive over the life of
+    A directory belongs to one Spool at a time. Request ids are consecutive over the life of
     the directory: an id that is neither in the store, nor in the spool, nor a dead letter is a request that was lost.
     """
 
@@ -107,7 +110,7 @@ class Spool:
         settings: SpoolSettings,
         flush_store: Callable[[], None] = lambda: None,
     ) -> None:
-        """Raises SpoolError, SpoolDamaged: then nothing has been changed.
+        """Raises SpoolError, also when another process has the directory, SpoolDamaged: then nothing has been changed.
 
         What was settled when the machine, and not only the process, went down is handed out again: the store may not
         have reached its disk. `flush_store` makes it durable; it is called before files are removed.
@@ -125,15 +128,19 @@ class Spool:
         self._oldest_ms = 0
         self._segment_began = time.monotonic()
         self._next_sequence = 1
-        self._next_request_id = secrets.randbits(_FIRST_ID_BITS)
+        self._next_request_id = secrets.randbits(FIRST_ID_BITS)
+        self._directory_lock = DirectoryLock(directory)
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._recover()
             self._begin_segment()
             with open(directory / _BOOT_FILE, "w", encoding="ascii", opener=_private) as file:
                 file.write(_boot_id())
         except OSError as error:
+            self._directory_lock.release()
             raise SpoolError(f"collector.spool.path: cannot use {directory}: {error.strerror or error}") from error
+        except BaseException:
+            self._directory_lock.release()
+            raise
 
     def append(self, signal: Signal, requests: Sequence[Accepted]) -> Batch:
         """Write one batch; when this returns it survives a crash of process and machine.
@@ -171,6 +178,7 @@ class Spool:
             record = segment.waiting[batch.sequence]
             if request_ids is None:
                 del segment.waiting[batch.sequence]
+                segment.first_ids.pop(batch.sequence, None)
                 self._partly.pop(batch.sequence, None)
             else:
                 self._partly.setdefault(batch.sequence, set()).update(request_ids)
@@ -179,6 +187,18 @@ class Spool:
                 self._full = ""
             self._note_oldest()
             self._remove_settled()
+
+    def issued(self) -> tuple[int, list[tuple[int, int]]]:
+        """The next request id, and those that are not settled, as (first, last) in ascending order."""
+        with self._lock:
+            ranges: list[tuple[int, int]] = []
+            for segment in self._segments:
+                for sequence, record in segment.waiting.items():
+                    first, last = segment.first_ids[sequence], record.next_request_id - 1
+                    if ranges and ranges[-1][1] == first - 1:
+                        first = ranges.pop()[0]
+                    ranges.append((first, last))
+            return self._next_request_id, ranges
 
     @property
     def size_bytes(self) -> int:
@@ -208,6 +228,7 @@ class Spool:
                     self._begin_segment()  # nothing is left to hand out again
             self._broken = "the spool is closed"
             os.close(self._fd)
+            self._directory_lock.release()
 
     def _note_oldest(self) -> None:
         oldest = next((record for segment in self._segments for record in segment.waiting.values()), None)
@@ -230,6 +251,7 @@ class Spool:
             self._take_back(error)
         segment = self._segments[-1]
         start = segment.size + RECORD_BYTES
+        segment.first_ids[sequence] = self._next_request_id
         segment.waiting[sequence] = Record(segment.path, Kind.BATCH, sequence, time_ms, next_id, start, len(payload))
         segment.size = start + len(payload)
         self._next_sequence, self._next_request_id = sequence + 1, next_id
@@ -282,6 +304,8 @@ class Spool:
     def _begin_segment(self) -> None:
         path = self.directory / f"{self._next_sequence:016d}{SUFFIX}"
         header = Header(self._cipher.key_id, self._next_sequence, self._next_request_id)
+        # What a file of this name, whose only batch a bad disk has lost, has said of that one.
+        path.with_suffix(SETTLED_SUFFIX).unlink(missing_ok=True)
         fd = create(path, header)
         if self._fd >= 0:
             os.close(self._fd)
@@ -360,6 +384,8 @@ class Spool:
         self._next_sequence = max([found.header.first_sequence, *(each.sequence + 1 for each in known)])
         self._next_request_id = max([found.header.next_request_id, *(each.next_request_id for each in known)])
         segment = _Segment(path, {record.sequence: record for record in found.records}, found.end)
+        ids = [found.header.next_request_id, *(record.next_request_id for record in found.records)]
+        segment.first_ids = {record.sequence: first for record, first in zip(found.records, ids, strict=False)}
         self._segments.append(segment)
         if self._same_boot():
             self._forget(segment, settled)
@@ -373,6 +399,8 @@ class Spool:
 
     def _forget(self, segment: _Segment, settled: Iterable[tuple[Record, list[int]]]) -> None:
         for record, request_ids in settled:
+            if record.sequence not in segment.waiting:
+                continue
             if request_ids:
                 self._partly.setdefault(record.sequence, set()).update(request_ids)
             else:

@@ -31,8 +31,23 @@ def accepted(*bodies: bytes, tenant: str = "shop", signal: Signal = Signal.TRACE
     return [Accepted(signal, tenant, body, time.time_ns(), body[:16].ljust(16, b"\0")) for body in bodies]
 
 
+_LATEST: dict[Path, Spool] = {}
+
+
 def opened(directory: Path, limits: SpoolSettings = UNLIMITED, cipher: Cipher = CIPHER) -> Spool:
-    return Spool(directory, cipher, limits)
+    """The next process on `directory`; one before that was not closed has crashed."""
+    if directory in _LATEST:
+        crash_of(_LATEST[directory])
+    _LATEST[directory] = Spool(directory, cipher, limits)
+    return _LATEST[directory]
+
+
+def crash_of(spool: Spool) -> None:
+    """The process is gone: its files are closed, and its lock with them."""
+    if not spool._broken:
+        spool._broken = "crashed"
+        os.close(spool._fd)
+        spool._directory_lock.release()
 
 
 def bodies(spool: Spool) -> list[list[bytes]]:
@@ -103,7 +118,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(crash=st.booleans())
     def reopen(self, crash: bool) -> None:
         if crash:
-            os.close(self.spool._fd)
+            crash_of(self.spool)
         else:
             self.spool.close()
         self.spool = self.open()
@@ -520,12 +535,12 @@ def test_after_a_restart_of_the_machine_what_was_settled_is_handed_out_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store may have lost what its disk had not; what it has not lost it recognises."""
-    spool = Spool(tmp_path, CIPHER, SpoolSettings())
+    spool = opened(tmp_path)
     first, second = (spool.append(Signal.TRACES, accepted(b"x")) for _ in range(2))
     spool.settle(first)
-    assert Spool(tmp_path, CIPHER, SpoolSettings()).waiting() == [second.sequence]
+    assert opened(tmp_path).waiting() == [second.sequence]
     monkeypatch.setattr("collector.spool.spool._boot_id", lambda: "another")
-    assert Spool(tmp_path, CIPHER, SpoolSettings()).waiting() == [first.sequence, second.sequence]
+    assert opened(tmp_path).waiting() == [first.sequence, second.sequence]
 
 
 def test_files_go_only_when_the_store_is_on_its_disk(tmp_path: Path) -> None:

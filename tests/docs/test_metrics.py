@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
 from collector.pipeline import _OUTCOMES
 from receivers.events import EventMetrics
@@ -21,9 +22,11 @@ METRICS = [row for row in rows(TEXT) if row[0].startswith("`llmhub_")]
 def declared() -> dict[str, tuple[str, list[str]]]:
     """Type and labels of each metric by its name on /metrics."""
     registry = CollectorRegistry()
-    parts = (CollectorMetrics(registry), EventMetrics(registry), TailMetrics(registry), KafkaMetrics(registry))
+    for part in (CollectorMetrics, Ledger, EventMetrics, TailMetrics, KafkaMetrics):
+        part(registry)
+    instruments = list(registry._collector_to_names)
     found = {}
-    for instrument in (instrument for part in parts for instrument in vars(part).values()):
+    for instrument in instruments:
         assert isinstance(instrument, MetricWrapperBase)
         (family,) = instrument.describe()
         name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -37,6 +40,10 @@ def test_every_metric_is_documented_with_type_and_labels() -> None:
     }
     assert documented == declared()
     assert len(METRICS) == len(documented)
+
+
+def test_every_entry_of_the_ledger_is_explained() -> None:
+    assert {str(entry) for entry in Entry} <= {row[0].strip("`") for row in rows(TEXT)}
 
 
 def test_every_metric_has_a_unit_and_a_meaning() -> None:

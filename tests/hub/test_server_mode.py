@@ -97,6 +97,10 @@ def test_without_its_server_it_acknowledges_from_the_spool(server: Hub, remote: 
     assert until(lambda: remote.metric("llmhub_spool_batches") == 1)
     assert remote.api("/readyz").status == 200
     assert remote.api("/healthz").status == 200
+    ran = remote.command("status")
+    assert ran.code == 1
+    assert "1 batches wait" in ran.out
+    assert "the store cannot be asked" in ran.out
 
 
 def count(server: Hub, source: str) -> int:
