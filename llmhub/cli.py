@@ -16,22 +16,21 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from collector.errors import HubError
-from collector.spool import KeyFileError, SpoolError
 from grafana.render import RenderSettings
 from grafana.render import render as render_grafana
 from llmhub import config as configuration
 from llmhub import logs, tracing
 from llmhub.config import Config, ConfigError
-from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
+from llmhub.hub import START_FAILURES, Addresses, Hub, open_configured, prepare_store, run
 from llmhub.ingest import Summary
 from llmhub.ingest import ingest as ingest_files
 from llmhub.query import open_reader
+from llmhub.spools import leftover_spools
 from llmhub.traffic.errors import TrafficError
+from llmhub.workers import supervise
 from receivers.listener import split_address
 from storage import schema
 from storage.schema import SchemaError
-from storage.store import StoreError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="LLM Analytics Hub: LLM telemetry in, answers in Grafana."
@@ -46,7 +45,7 @@ app.add_typer(config_app, name="config")
 out = Console()
 err = Console(stderr=True)
 GLOBAL_OPTIONS = ("--config", "--store")
-FAILURES = (StoreError, SchemaError, SpoolError, KeyFileError, HubError, TrafficError, OSError)
+FAILURES = (*START_FAILURES, SchemaError, TrafficError)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration file.", envvar="LLMHUB_CONFIG")
@@ -68,7 +67,8 @@ def _settings(context: typer.Context, config: ConfigOption = None, store: StoreO
 
 @app.command()
 def up(context: typer.Context) -> None:
-    """Run the hub: receivers, store, ClickHouse interface and API in one process, until SIGTERM."""
+    """Run the hub until SIGTERM: receivers, store, ClickHouse interface and API in one process, or receivers.workers
+    processes in front of a ClickHouse server."""
     settings = _load(context)
     logs.configure(settings.telemetry)
     tracing.configure(settings.telemetry)
@@ -78,7 +78,10 @@ def up(context: typer.Context) -> None:
         await asyncio.Event().wait()
 
     with _failures():
-        _run(settings, serve)
+        if settings.receivers.workers > 1:
+            supervise(settings, lambda addresses: _print_addresses(settings, addresses))
+        else:
+            _run(settings, serve)
 
 
 @app.command()
@@ -258,7 +261,7 @@ def _run(settings: Config, serve: object) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     store = prepare_store(settings)
     try:
-        asyncio.run(run(settings, store, serve))  # type: ignore[arg-type]
+        asyncio.run(run(settings, store, serve, leftovers=leftover_spools(settings)))  # type: ignore[arg-type]
     finally:
         store.close()
 

@@ -67,9 +67,12 @@ class StorageConfig:
 
 @dataclass(frozen=True)
 class ReceiversConfig:
+    """`workers` is the number of processes that share the ports."""
+
     otlp_grpc: OtlpGrpcSettings = OtlpGrpcSettings()
     otlp_http: OtlpHttpSettings = OtlpHttpSettings()
     tenant: str = "default"
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
         _check_value(key, value)
     _check_exposure(config)
     _check_room(config)
+    _check_workers(config)
     return config
 
 
@@ -252,6 +256,15 @@ def _check_room(config: Config) -> None:
             f"collector.max_pending_bytes is {config.collector.max_pending_bytes}, less than the largest request a "
             f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes and "
             "receivers.otlp_http.max_body_bytes"
+        )
+
+
+def _check_workers(config: Config) -> None:
+    workers, dsn = config.receivers.workers, config.storage.dsn
+    if workers > 1 and dsn.startswith("chdb:"):
+        raise ConfigError(
+            f"receivers.workers is {workers} and storage.dsn is {dsn}, but an embedded store belongs to one process: set "
+            "receivers.workers to 1, or storage.dsn to a ClickHouse server (clickhouse://user:password@host:8123/llm)"
         )
 
 

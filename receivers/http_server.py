@@ -18,9 +18,12 @@ _LAST_WORDS_SECONDS = 1.0
 class HttpServer:
     """Started once, stopped once or more. Signals stay with the process; nothing is logged per request."""
 
-    def __init__(self, app: Any, listen: str, setting: str, tls: TlsFiles | None = None) -> None:
+    def __init__(
+        self, app: Any, listen: str, setting: str, tls: TlsFiles | None = None, *, share_port: bool = False
+    ) -> None:
         self._listen = listen
         self._setting = setting
+        self._share_port = share_port
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -37,7 +40,7 @@ class HttpServer:
 
     async def start(self) -> str:
         """Listen; returns the bound 'host:port'. Raises ListenError, which names the setting."""
-        sock = open_socket(self._listen, self._setting)
+        sock = open_socket(self._listen, self._setting, share_port=self._share_port)
         host, port = sock.getsockname()[:2]
         self._serving = asyncio.create_task(self._server.serve(sockets=[sock]))
         await self._server.wait_accepting(self._serving)

@@ -23,8 +23,11 @@ class TlsFiles:
     key_file: str
 
 
-def open_socket(listen: str, setting: str) -> socket.socket:
-    """A listening TCP socket at `listen` ('host:port', '[v6]:port'; port 0 takes a free one)."""
+def open_socket(listen: str, setting: str, *, share_port: bool = False) -> socket.socket:
+    """A listening TCP socket at `listen` ('host:port', '[v6]:port'; port 0 takes a free one).
+
+    With `share_port` several processes may listen there, and the kernel spreads the connections over them.
+    """
     host, port = split_address(listen, setting)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -33,6 +36,8 @@ def open_socket(listen: str, setting: str) -> socket.socket:
         raise ListenError(f"{setting}: cannot use the address {listen!r}: {error}") from error
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)
         sock.listen(_BACKLOG)
     except OSError as error:

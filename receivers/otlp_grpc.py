@@ -47,10 +47,18 @@ class OtlpGrpcSettings:
 class OtlpGrpcReceiver:
     """Serves the three OTLP services and grpc.health.v1 on the running event loop. May be stopped twice."""
 
-    def __init__(self, pipeline: Intake, settings: OtlpGrpcSettings, tenants: TenantResolver | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Intake,
+        settings: OtlpGrpcSettings,
+        tenants: TenantResolver | None = None,
+        *,
+        share_port: bool = False,
+    ) -> None:
         self._pipeline = pipeline
         self._settings = settings
         self._tenants = tenants or SingleTenant()
+        self._share_port = share_port
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
 
@@ -76,14 +84,14 @@ class OtlpGrpcReceiver:
         return [
             ("grpc.max_receive_message_length", self._settings.max_message_bytes * _TRANSPORT_LIMIT_FACTOR),
             # With it, a second hub would share a busy port silently instead of failing to start.
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(self._share_port)),
         ]
 
     def _bind(self, server: grpc.aio.Server) -> str:
         settings, setting = self._settings, f"{SECTION}.listen"
         tls = tls_files(settings.tls_cert_file, settings.tls_key_file, SECTION)
         # gRPC does not say why it cannot bind; the socket does.
-        open_socket(settings.listen, setting).close()
+        open_socket(settings.listen, setting, share_port=self._share_port).close()
         try:
             if tls is None:
                 port = server.add_insecure_port(settings.listen)

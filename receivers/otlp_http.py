@@ -57,8 +57,16 @@ class OtlpHttpSettings:
 class OtlpHttpReceiver:
     """Serves OTLP/HTTP on the running event loop. Started once, stopped once or more."""
 
-    def __init__(self, pipeline: Intake, settings: OtlpHttpSettings, tenants: TenantResolver | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Intake,
+        settings: OtlpHttpSettings,
+        tenants: TenantResolver | None = None,
+        *,
+        share_port: bool = False,
+    ) -> None:
         self._settings = settings
+        self._share_port = share_port
         self._app = otlp_http_app(pipeline, settings, tenants or SingleTenant())
         self._server: HttpServer | None = None
 
@@ -66,7 +74,7 @@ class OtlpHttpReceiver:
         """Listen; returns the bound 'host:port'. Raises ListenError, which names the setting."""
         settings = self._settings
         tls = tls_files(settings.tls_cert_file, settings.tls_key_file, SECTION)
-        self._server = HttpServer(self._app, settings.listen, f"{SECTION}.listen", tls)
+        self._server = HttpServer(self._app, settings.listen, f"{SECTION}.listen", tls, share_port=self._share_port)
         return await self._server.start()
 
     async def stop(self, grace: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import secrets
@@ -10,7 +11,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from collector.envelope import Envelope, unwrap, wrap
 from collector.protobuf import WireError
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 _SIGNALS = tuple(Signal)
 # Ids of one spool follow one another without gaps; two spools must not meet.
 _FIRST_ID_BITS = 62
+_LOCK_FILE = "lock"
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,12 @@ class _Segment:
 class Spool:
     """Appends batches durably, hands them out again, forgets them when settled. Thread-safe.
 
-    A directory belongs to one Spool at a time; the caller sees to that. Request ids are consecutive over the life of
+    A directory belongs to one Spool at a time. Request ids are consecutive over the life of
     the directory: an id that is neither in the store, nor in the spool, nor a dead letter is a request that was lost.
     """
 
     def __init__(self, directory: Path, cipher: Cipher, settings: SpoolSettings) -> None:
-        """Raises SpoolError, SpoolDamaged: then nothing has been changed."""
+        """Raises SpoolError, also when another process has the directory, SpoolDamaged: then nothing has been changed."""
         self.directory = directory
         self._cipher = cipher
         self._settings = settings
@@ -112,6 +114,7 @@ class Spool:
         self._next_request_id = secrets.randbits(_FIRST_ID_BITS)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._owned = _own(directory)
             self._recover()
             self._begin_segment()
         except OSError as error:
@@ -182,6 +185,7 @@ class Spool:
             if not self._broken:
                 self._broken = "the spool is closed"
                 os.close(self._fd)
+                self._owned.close()
 
     def _check_usable(self) -> None:
         if problem := self._problem():
@@ -320,6 +324,20 @@ class Spool:
             else:
                 segment.waiting.pop(sequence, None)
                 self._partly.pop(sequence, None)
+
+
+def _own(directory: Path) -> BinaryIO:
+    """Two processes in one directory would overwrite each other's batches. The lock goes with the file or the process."""
+    file = (directory / _LOCK_FILE).open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise SpoolError(
+            f"collector.spool.path: {directory} is in use by another process of a hub: stop that one, or give this one "
+            "another directory"
+        ) from None
+    return file
 
 
 def check_segment(path: Path, found: Scan, key_id: bytes, *, last: bool) -> None:

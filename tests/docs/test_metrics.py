@@ -1,4 +1,4 @@
-"""docs/metrics.md is what the collector declares."""
+"""docs/metrics.md is what the program declares."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from collector.metrics import CollectorMetrics
 from collector.pipeline import _OUTCOMES
+from llmhub.worker_metrics import SupervisorMetrics
 from receivers.intake import Refusal
 from tests.docs.documents import code, document, rows
 
@@ -16,9 +17,9 @@ METRICS = [row for row in rows(TEXT) if row[0].startswith("`llmhub_")]
 
 def declared() -> dict[str, tuple[str, list[str]]]:
     """Type and labels of each metric by its name on /metrics."""
-    instruments = vars(CollectorMetrics(CollectorRegistry())).values()
+    groups = (CollectorMetrics(CollectorRegistry()), SupervisorMetrics(CollectorRegistry()))
     found = {}
-    for instrument in instruments:
+    for instrument in (each for group in groups for each in vars(group).values()):
         assert isinstance(instrument, MetricWrapperBase)
         (family,) = instrument.describe()
         name = f"{family.name}_total" if family.type == "counter" else family.name
