@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import pickle
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -39,7 +38,8 @@ class Report:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    """SIGTERM during the start ends the process as it is, for what was acknowledged by then is stored or in the spool.
+    Afterwards, `run` stops in order."""
     # Whatever else is printed must not end up in the report.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -47,19 +47,19 @@ def main() -> None:
     logs.configure(task.config.telemetry, task.number)
     tracing.configure(task.config.telemetry)
 
-    def report(report: Report) -> None:
+    def tell(report: Report) -> None:
         print(json.dumps(asdict(report)), file=out, flush=True)
 
     try:
-        _serve(task, report)
+        _serve(task, tell)
     except START_FAILURES as error:
-        report(Report(error=str(error)))
+        tell(Report(error=str(error)))
         sys.exit(1)
 
 
-def _serve(task: Task, report: Callable[[Report], None]) -> None:
+def _serve(task: Task, tell: Callable[[Report], None]) -> None:
     async def serve(hub: Hub, addresses: Addresses) -> None:
-        report(Report(api=addresses.api))
+        tell(Report(api=addresses.api))
         await _parent_gone()
 
     leftovers = leftover_spools(task.hub) if task.number == 0 else []

@@ -76,7 +76,7 @@ class WorkerProcess:
         """Ask the process to stop, kill it after `patience` seconds; returns whether it stopped in order."""
         self._signal(signal.SIGTERM)
         try:
-            # Before it can catch the signal, it has nothing to put in order.
+            # During its start it does not catch the signal, for there is nothing to put in order.
             return await asyncio.wait_for(self.ended(), patience) in (0, -signal.SIGTERM)
         except TimeoutError:
             self._signal(signal.SIGKILL)
