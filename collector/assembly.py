@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from collector.canary import Canary
 from collector.dead_letters import DeadLetters
 from collector.delivery import Delivery
 from collector.ledger import Ledger
+from collector.leftovers import Leftovers
 from collector.metrics import CollectorMetrics
 from collector.pipeline import Pipeline, PipelineSettings
 from collector.replay import Replayer
@@ -30,12 +32,19 @@ def key_file(settings: SpoolSettings, directory: Path) -> Path:
 
 
 class Collector:
-    """The parts, by name. The canary sings only when it is told to. `directory` is the spool's, where the settings do not name one."""
+    """The parts, by name. The canary sings only when it is told to. `directory` is the spool's, where the settings do not
+    name one; `leftovers` are directories of spools that nobody writes to any more."""
 
     def __init__(
-        self, store: Store, settings: PipelineSettings, registry: CollectorRegistry, directory: Path, breaker: Breaker | None = None
-    ) -> None:  # fmt: skip
-        """Opens the spool: raises SpoolError, KeyFileError."""
+        self,
+        store: Store,
+        settings: PipelineSettings,
+        registry: CollectorRegistry,
+        directory: Path,
+        breaker: Breaker | None = None,
+        leftovers: Iterable[Path] = (),
+    ) -> None:
+        """Opens the spools: raises SpoolError, KeyFileError."""
         self._store = store
         self._settings = settings
         path = Path(settings.spool.path or directory)
@@ -47,13 +56,14 @@ class Collector:
         self.dead_letters = DeadLetters(store, cipher)
         writer = Writer(store, self.breaker, self.dead_letters, self.metrics)
         self.delivery = Delivery(self.spool, writer, self.breaker, self.ledger, settings.concurrent_inserts)
+        self.leftovers = Leftovers(leftovers, cipher, settings.spool, writer, self.breaker, self.ledger)
         self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, self.dead_letters, self.metrics, settings)
         self.replayer = Replayer(store, self.dead_letters, self.pipeline, self.spool)
         self.canary = Canary(store, self.pipeline.submit, self.metrics, settings.canary_seconds)
         self._show()
 
     async def start(self) -> None:
-        """Take up what is in the spool, and remember what was stored of late. Raises SpoolError, StoreError."""
+        """Take up what is in the spools, and remember what was stored of late. Raises SpoolError, StoreError."""
         rows = await asyncio.to_thread(
             self._store.rows,
             _RECENT,
@@ -63,17 +73,19 @@ class Collector:
             },
         )
         await self.pipeline.start(bytes.fromhex(row["digest"]) for row in rows)
+        await self.leftovers.start(self.pipeline.remember)
 
     async def close(self, patience: float = 5.0) -> None:
         """As `Pipeline.close`."""
         self.canary.stop()
-        await self.pipeline.close(patience)
+        await asyncio.gather(self.leftovers.close(patience), self.pipeline.close(patience))
 
     def _show(self) -> None:
         metrics = self.metrics
-        metrics.spool_bytes.set_function(lambda: self.spool.size_bytes)
-        metrics.spool_batches.set_function(lambda: self.delivery.backlog)
-        metrics.spool_oldest_seconds.set_function(lambda: self.spool.oldest_seconds)
+        left = self.leftovers
+        metrics.spool_bytes.set_function(lambda: self.spool.size_bytes + left.size_bytes)
+        metrics.spool_batches.set_function(lambda: self.delivery.backlog + left.batches)
+        metrics.spool_oldest_seconds.set_function(lambda: max(self.spool.oldest_seconds, left.oldest_seconds))
         for state in STATES:
             metrics.breaker_state.labels(state).set_function(partial(self._is, state))
 

@@ -89,6 +89,11 @@ class Delivery:
             remember(batch)
             self._postpone(sequence)
 
+    async def drained(self) -> None:
+        """Wait until nothing is left to be taken from the spool, but what cannot be read."""
+        if self._drain is not None:
+            await asyncio.wait([self._drain])
+
     async def slot(self, patience: float) -> bool:
         """Wait for the right to insert; False when the store is away or too busy for `patience` seconds. Whoever got
         it gives it to `deliver`."""

@@ -94,12 +94,12 @@ class Pipeline:
     async def start(self, digests: Iterable[bytes] = ()) -> None:
         """Take up what is in the spool; `digests` are of requests stored a short while ago. Raises SpoolError."""
         self._recent.remember(digests)
+        await self._delivery.recover(self.remember)
+
+    def remember(self, batch: Batch) -> None:
+        """Recognise the requests of a batch that an earlier process accepted when they are repeated."""
         oldest_ns = time.time_ns() - int(self._settings.duplicate_seconds * 1e9)
-
-        def remember(batch: Batch) -> None:
-            self._recent.remember(each.digest for each in batch.envelopes if each.received_ns >= oldest_ns)
-
-        await self._delivery.recover(remember)
+        self._recent.remember(each.digest for each in batch.envelopes if each.received_ns >= oldest_ns)
 
     async def submit(self, signal: Signal, tenant: str, body: bytes, digest: bytes | None = None) -> Acknowledgement:
         """Store one Export*ServiceRequest. Returns when it is committed, or safe in the spool. It is recognised when it

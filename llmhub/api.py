@@ -37,8 +37,9 @@ def api_app(
         problems = {name: problem for name, check in checks.items() if (problem := await _ask(check))}
         return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)
 
+    # In a thread, for what is behind the registry may take its time.
     @app.get("/metrics")
-    async def metrics() -> Response:
+    def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/status")

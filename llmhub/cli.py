@@ -30,7 +30,9 @@ from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
 from llmhub.ingest import Summary, ingest_files
 from llmhub.query import open_reader
 from llmhub.spool import spool_app
+from llmhub.spools import leftover_spools, own_spools
 from llmhub.status_view import show_status
+from llmhub.workers import supervise
 from receivers.files import FORMATS
 from receivers.listener import split_address
 from storage import schema
@@ -70,7 +72,8 @@ def _settings(context: typer.Context, config: ConfigOption = None, store: StoreO
 
 @app.command()
 def up(context: typer.Context) -> None:
-    """Run the hub: receivers, store, ClickHouse interface and API in one process, until SIGTERM."""
+    """Run the hub until SIGTERM: receivers, store, ClickHouse interface and API in one process, or receivers.workers
+    processes in front of a ClickHouse server."""
     settings = _load(context)
     logs.configure(settings.telemetry)
     tracing.configure(settings.telemetry)
@@ -80,7 +83,10 @@ def up(context: typer.Context) -> None:
         await asyncio.Event().wait()
 
     with _failures():
-        _run(settings, serve)
+        if settings.receivers.workers > 1:
+            supervise(settings, lambda addresses: _print_addresses(settings, addresses))
+        else:
+            _run(settings, serve)
 
 
 @app.command()
@@ -156,12 +162,14 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
     Exit code 1 when the ledger does not balance, or when the store cannot be asked whether it does.
     """
     with _failures():
-        report = ControlClient(_load(context).spool_directory).get("/status")
+        reports = {path.name: ControlClient(path).get("/status") for path in own_spools(_load(context))}
     if as_json:
-        print_json(report)
-    else:
+        print_json(reports if len(reports) > 1 else next(iter(reports.values())))
+    for name, report in [] if as_json else reports.items():
+        if len(reports) > 1:
+            out.rule(name)
         show_status(report, out)
-    if not report["balanced"]:
+    if not all(report["balanced"] for report in reports.values()):
         raise typer.Exit(1)
 
 
@@ -305,7 +313,7 @@ def _run(settings: Config, serve: object) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     store = prepare_store(settings)
     try:
-        uvloop.run(run(settings, store, serve))  # type: ignore[arg-type]
+        uvloop.run(run(settings, store, serve, leftovers=leftover_spools(settings)))  # type: ignore[arg-type]
     finally:
         store.close()
 

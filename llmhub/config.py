@@ -70,11 +70,14 @@ class StorageConfig:
 
 @dataclass(frozen=True)
 class ReceiversConfig:
+    """`workers` is the number of processes that share the ports."""
+
     otlp_grpc: OtlpGrpcSettings = OtlpGrpcSettings()
     otlp_http: OtlpHttpSettings = OtlpHttpSettings()
     kafka: KafkaSettings = KafkaSettings()
     tenant: str = "default"
     max_intake_bytes: int = 256 << 20
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
         _check_value(key, value)
     _check_exposure(config)
     _check_room(config)
+    _check_workers(config)
     return config
 
 
@@ -274,6 +278,20 @@ def _check_room(config: Config) -> None:
             f"receivers.max_intake_bytes is {config.receivers.max_intake_bytes}, less than twice the largest request a "
             f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes and "
             "receivers.otlp_http.max_body_bytes"
+        )
+
+
+def _check_workers(config: Config) -> None:
+    workers, dsn = config.receivers.workers, config.storage.dsn
+    if workers > 1 and config.api.tail.enabled:
+        raise ConfigError(
+            f"api.tail.enabled: the live tail shows what one process takes, and receivers.workers is {workers}: switch it "
+            "off, or set receivers.workers to 1"
+        )
+    if workers > 1 and dsn.startswith("chdb:"):
+        raise ConfigError(
+            f"receivers.workers is {workers} and storage.dsn is {dsn}, but an embedded store belongs to one process: set "
+            "receivers.workers to 1, or storage.dsn to a ClickHouse server (clickhouse://user:password@host:8123/llm)"
         )
 
 

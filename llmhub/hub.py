@@ -7,14 +7,17 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from collector.assembly import Collector
+from collector.errors import HubError
+from collector.spool import KeyFileError, SpoolError
 from collector.sweep import Sweep, Sweeper
 from llmhub.api import api_app
 from llmhub.config import Config
@@ -36,6 +39,9 @@ from storage.endpoint import clickhouse_app
 from storage.store import Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
+
+START_FAILURES = (StoreError, SpoolError, KeyFileError, HubError, OSError)
+"""What opening the store, a Hub and its start raise where there is a remedy; str() is the line that says it."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _CANCEL_QUERIES = "KILL QUERY WHERE query_kind = 'Select' AND elapsed > 1 ASYNC"
@@ -76,15 +82,21 @@ def prepare_store(config: Config) -> Store:
 
 
 class Hub:
-    """All of the hub in one process and on one event loop."""
+    """All of the hub in one process and on one event loop.
 
-    def __init__(self, config: Config, store: Store) -> None:
+    With `share_ports` other processes may serve senders on the same ports. `leftovers` are spools to take up beside
+    its own.
+    """
+
+    def __init__(
+        self, config: Config, store: Store, *, share_ports: bool = False, leftovers: Iterable[Path] = ()
+    ) -> None:
         self._config = config
         self.store = store
         registry = CollectorRegistry()
         for instrument in (ProcessCollector, PlatformCollector, GCCollector):
             instrument(registry=registry)
-        self.collector = Collector(store, config.collector, registry, config.spool_directory)
+        self.collector = Collector(store, config.collector, registry, config.spool_directory, leftovers=leftovers)
         self.pipeline = self.collector.pipeline
         self._sweeper = Sweeper(Sweep(store), self.collector.metrics, config.sweep)
         tenants = SingleTenant(config.receivers.tenant)
@@ -92,9 +104,11 @@ class Hub:
         self._kafka_intake = self._producer(kafka_metrics)
         tail = Tail(self._kafka_intake or self.pipeline, config.api.tail, TailMetrics(registry))
         budget = IntakeBudget(config.receivers.max_intake_bytes)
-        self._otlp_grpc = OtlpGrpcReceiver(tail, config.receivers.otlp_grpc, tenants, budget)
+        self._otlp_grpc = OtlpGrpcReceiver(tail, config.receivers.otlp_grpc, tenants, budget, share_port=share_ports)
         events = event_routes(tail, config.receivers.otlp_http, tenants, EventMetrics(registry), budget)
-        self._otlp_http = OtlpHttpReceiver(tail, config.receivers.otlp_http, tenants, budget, events)
+        self._otlp_http = OtlpHttpReceiver(
+            tail, config.receivers.otlp_http, tenants, budget, events, share_port=share_ports
+        )
         self._kafka = self._consumer(tail, tenants, kafka_metrics)
         checks = {"collector": self._check_collector}
         if isinstance(store, EmbeddedStore):  # while a server is away, what comes goes into the spool
@@ -183,17 +197,25 @@ class Hub:
         return self.pipeline.problem()
 
 
-async def run(config: Config, store: Store, while_running: Callable[[Hub, Addresses], Awaitable[None]]) -> None:
+async def run(
+    config: Config,
+    store: Store,
+    while_running: Callable[[Hub, Addresses], Awaitable[None]],
+    *,
+    share_ports: bool = False,
+    leftovers: Iterable[Path] = (),
+) -> None:
     """Run a hub until SIGTERM, SIGINT or the end of `while_running`; everything received is flushed first."""
-    hub = Hub(config, store)
+    hub = Hub(config, store, share_ports=share_ports, leftovers=leftovers)
     try:
         addresses = await hub.start()
-        await _until_signal(asyncio.ensure_future(while_running(hub, addresses)))
+        await until_signal(asyncio.ensure_future(while_running(hub, addresses)))
     finally:
         await hub.stop()
 
 
-async def _until_signal(work: asyncio.Future[None]) -> None:
+async def until_signal(work: asyncio.Future[None]) -> None:
+    """Wait for the end of `work`; SIGTERM and SIGINT cancel it. Raises what it raises."""
     loop = asyncio.get_running_loop()
 
     def stop(number: int, frame: FrameType | None) -> None:

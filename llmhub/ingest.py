@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from collector.assembly import Collector
+from collector.assembly import Collector, key_file
 from collector.errors import HubError, Overloaded
 from collector.pipeline import Acknowledgement, Signal
 from llmhub.config import Config
@@ -58,7 +58,14 @@ def ingest_files(config: Config, paths: Iterable[Path], fmt: str, progress: Prog
 
 async def ingest(store: Store, config: Config, paths: Iterable[Path], fmt: str, progress: Progress) -> Summary:
     """Store every request of `paths` in `store`, which this process holds."""
-    collector = Collector(store, config.collector, CollectorRegistry(), config.spool_directory)
+    # Its own, for with a server a hub may run beside; what it cannot store is taken up by the next one.
+    spool = replace(
+        config.collector.spool,
+        path=str(config.spool_directory / "ingest"),
+        key_file=str(key_file(config.collector.spool, config.spool_directory)),
+    )
+    settings = replace(config.collector, spool=spool)
+    collector = Collector(store, settings, CollectorRegistry(), config.spool_directory)
     await collector.start()
     summary = await send(collector.pipeline.submit, config.receivers.tenant, paths, fmt, progress)
     await collector.close()

@@ -10,13 +10,18 @@ from pythonjsonlogger.json import JsonFormatter
 from llmhub.config import TelemetryConfig
 
 
-def configure(telemetry: TelemetryConfig) -> None:
+def configure(telemetry: TelemetryConfig, worker: int | None = None) -> None:
+    """Send the log of this process, which is that worker if there are several, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     if telemetry.log_format == "json":
         names = {"asctime": "time", "levelname": "level", "name": "logger"}
-        handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=names))
+        static = {} if worker is None else {"worker": worker}
+        handler.setFormatter(
+            JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=names, static_fields=static)
+        )
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+        who = "" if worker is None else f"worker {worker} "
+        handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)-7s {who}%(name)s: %(message)s"))
     logging.basicConfig(level=telemetry.log_level.upper(), handlers=[handler], force=True)
     # uvicorn reports every start and stop of every port; its warnings matter.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

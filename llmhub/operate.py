@@ -13,6 +13,7 @@ from llmhub.config import Config
 from llmhub.control import ControlClient, ControlServer, NoHub
 from llmhub.control_app import control_app
 from llmhub.hub import prepare_store
+from llmhub.spools import own_spools
 from llmhub.status import Status
 from storage.store import Store
 
@@ -23,7 +24,7 @@ _GRACE_SECONDS = 5.0
 
 def with_hub(config: Config, use: Callable[[ControlClient], T]) -> T:
     """What `use` returns. Raises what it raises, StoreError, SchemaError, SpoolError, KeyFileError."""
-    client = ControlClient(config.spool_directory)
+    client = ControlClient(own_spools(config)[0])
     try:
         client.get("/ping")
     except NoHub:

@@ -27,7 +27,8 @@ def spool_status(context: typer.Context, as_json: JsonOption = False) -> None:
     """
     directory = load(context).spool_directory
     with failures():
-        rows = [row for path in sorted(directory.glob(f"*{SUFFIX}")) if (row := _segment(path)) is not None]
+        # Those of workers and of `llmhub ingest` are below.
+        rows = [row for path in sorted(directory.rglob(f"*{SUFFIX}")) if (row := _segment(path, directory)) is not None]
     if as_json:
         print_json({"directory": str(directory), "files": rows})
     else:
@@ -46,20 +47,21 @@ def spool_repair(
     Example: llmhub spool repair --config hub.yaml
     """
     settings = load(context)
-    path = directory or settings.spool_directory
+    root = settings.spool_directory
+    paths = [directory] if directory else sorted({root, *(file.parent for file in root.rglob(f"*{SUFFIX}"))})
     with failures():
         key = key_file(settings.collector.spool, settings.spool_directory)
         if not key.exists():
             say(f"llmhub: collector.spool.key_file: there is no key in {key}, and without it the spool cannot be read")
             raise typer.Exit(1)
-        losses = repair(path, open_key(key))
+        losses = [loss for path in paths for loss in repair(path, open_key(key))]
     if as_json:
         print_json([_as_json(loss) for loss in losses])
-    for line in [] if as_json else _told(path, losses):
+    for line in [] if as_json else _told(directory or root, losses):
         tell(line)
 
 
-def _segment(path: Path) -> dict[str, Any] | None:
+def _segment(path: Path, directory: Path) -> dict[str, Any] | None:
     """None when the hub has removed the file meanwhile. The end of the last file may be a record that is being written."""
     try:
         found = scan(path)
@@ -68,7 +70,7 @@ def _segment(path: Path) -> dict[str, Any] | None:
         return None
     waiting = [record for record in found.records if record.sequence not in settled]
     return {
-        "file": path.name,
+        "file": str(path.relative_to(directory)),
         "bytes": found.size,
         "batches": len(found.records),
         "waiting": len(waiting),

@@ -13,9 +13,9 @@ from collector.spool import Cipher, Spool, SpoolDamaged, SpoolError, SpoolSettin
 from collector.spool.repair import repair
 from collector.spool.segment import HEADER_BYTES, Record, scan
 from collector.spool.spool import Accepted, Batch
+from tests.collector.test_spool import crash_of
 
 CIPHER = Cipher(bytes(32))
-from tests.collector.test_spool import crash_of
 
 
 def accepted(text: str) -> Accepted:

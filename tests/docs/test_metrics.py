@@ -1,4 +1,4 @@
-"""docs/metrics.md is what the collector and the receivers declare."""
+"""docs/metrics.md is what the program declares."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
 from collector.pipeline import _OUTCOMES
+from llmhub.worker_metrics import SupervisorMetrics
 from receivers.events import EventMetrics
 from receivers.intake import Refusal
 from receivers.kafka import KafkaMetrics
@@ -22,7 +23,7 @@ METRICS = [row for row in rows(TEXT) if row[0].startswith("`llmhub_")]
 def declared() -> dict[str, tuple[str, list[str]]]:
     """Type and labels of each metric by its name on /metrics."""
     registry = CollectorRegistry()
-    for part in (CollectorMetrics, Ledger, EventMetrics, TailMetrics, KafkaMetrics):
+    for part in (CollectorMetrics, Ledger, EventMetrics, TailMetrics, KafkaMetrics, SupervisorMetrics):
         part(registry)
     instruments = list(registry._collector_to_names)
     found = {}

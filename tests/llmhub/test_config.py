@@ -49,6 +49,15 @@ def test_the_variable_that_names_the_file_is_no_setting(tmp_path: Path) -> None:
     assert load(path, {"LLMHUB_CONFIG": str(path)}).api.listen == "127.0.0.1:1"
 
 
+def test_several_workers_need_a_server() -> None:
+    two = {"LLMHUB_RECEIVERS__WORKERS": "2"}
+    with pytest.raises(
+        ConfigError, match=r"receivers\.workers is 2 and storage\.dsn is chdb:///.* to a ClickHouse server"
+    ):
+        load(None, two)
+    assert load(None, two, dsn="clickhouse://default@127.0.0.1/llm").receivers.workers == 2
+
+
 def test_an_empty_file_is_a_configuration(tmp_path: Path) -> None:
     assert load(written(tmp_path, "# nothing yet\n"), {}) == Config()
 

@@ -1,0 +1,86 @@
+"""What a process left in a spool that no process has any more."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from collector.assembly import Collector
+from collector.breaker import Breaker
+from collector.signals import Signal
+from collector.spool import SpoolError
+from storage.embedded import EmbeddedStore
+from storage.store import StoreError
+from tests.collector.conftest import FAST
+from tests.collector.flaky import FlakyStore
+from tests.collector.requests import span, traces
+from tests.collector.test_delivery import stored, until
+
+
+def collector(store: object, directory: Path, *leftovers: Path) -> Collector:
+    return Collector(store, FAST, CollectorRegistry(), directory, Breaker(recovery_seconds=0.2), leftovers)  # type: ignore[arg-type]
+
+
+async def leave(store: EmbeddedStore, directory: Path, tenant: str, body: bytes, *, late: bool = False) -> None:
+    """Acknowledge a request that stays in the spool; with `late` it is in the store, too."""
+    hub = collector(FlakyStore(store, StoreError("gone"), late=late), directory)
+    await hub.start()
+    await hub.pipeline.submit(Signal.TRACES, tenant, body)
+    await hub.close(patience=0.0)
+
+
+async def take_up(store: EmbeddedStore, directory: Path, *leftovers: Path, tenant: str, repeated: bytes) -> None:
+    hub = collector(store, directory, *leftovers)
+    await hub.start()
+    await until(lambda: hub.leftovers.batches == 0 and hub.leftovers.size_bytes == 0)
+    await hub.pipeline.submit(Signal.TRACES, tenant, repeated)
+    assert hub.ledger.imbalance() == 0
+    await hub.close()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["not stored", "stored but not settled"])
+def test_it_is_stored_once_by_the_process_that_takes_it_up(
+    llm_store: EmbeddedStore, tmp_path: Path, tenant: str, late: bool
+) -> None:
+    others = [tmp_path / "spool" / "worker-1", tmp_path / "spool" / "worker-2"]
+
+    async def main() -> None:
+        bodies = [traces(span(name=f"span-{number}")).SerializeToString() for number in range(2)]
+        for directory, body in zip(others, bodies, strict=True):
+            await leave(llm_store, directory, tenant, body, late=late)
+        for _ in range(2):  # the second time, there is nothing left
+            await take_up(llm_store, tmp_path / "spool" / "worker-0", *others, tenant=tenant, repeated=bodies[0])
+
+    asyncio.run(main())
+    assert stored(llm_store, tenant) == ["span-0", "span-1"]
+
+
+def test_what_cannot_be_stored_yet_stays_where_it_is(llm_store: EmbeddedStore, tmp_path: Path, tenant: str) -> None:
+    async def main() -> None:
+        await leave(llm_store, tmp_path / "worker-1", tenant, traces(span(name="kept")).SerializeToString())
+        hub = collector(FlakyStore(llm_store, StoreError("gone")), tmp_path / "worker-0", tmp_path / "worker-1")
+        await hub.start()
+        assert hub.leftovers.batches == 1
+        await hub.close(patience=0.0)
+        hub = collector(llm_store, tmp_path / "worker-1")
+        await hub.start()
+        await until(lambda: not hub.spool.waiting())
+        await hub.close()
+
+    asyncio.run(main())
+    assert stored(llm_store, tenant) == ["kept"]
+
+
+def test_a_spool_belongs_to_one_process_until_that_lets_go(llm_store: EmbeddedStore, tmp_path: Path) -> None:
+    async def main() -> None:
+        first = collector(llm_store, tmp_path)
+        with pytest.raises(SpoolError, match=r"collector\.spool\.path: .* is in use by another process of a hub"):
+            collector(llm_store, tmp_path)
+        await first.start()
+        await first.close()
+        await collector(llm_store, tmp_path).close()
+
+    asyncio.run(main())
