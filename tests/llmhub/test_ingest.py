@@ -46,8 +46,8 @@ def file(directory: Path, name: str, body: bytes) -> Path:
 
 
 def test_every_request_of_every_file_is_stored(llm_store: EmbeddedStore, tenant: str, tmp_path: Path) -> None:
-    body = traces(call(), span()).SerializeToString()
-    files = [file(tmp_path, "a.pb", body), file(tmp_path, "b.pb.gz", gzip.compress(body)), file(tmp_path, "c.pb", b"")]
+    body, other = (traces(call(), span()).SerializeToString() for _ in range(2))
+    files = [file(tmp_path, "a.pb", body), file(tmp_path, "b.pb.gz", gzip.compress(other)), file(tmp_path, "c.pb", b"")]
     assert run(llm_store, tenant, *files) == Summary(requests=2, stored=2)
     assert stored(llm_store, tenant) == 4
 
