@@ -1,4 +1,4 @@
-"""What does a stored span cost, and how many a second fit: the hub, the naive way and rotel on one engine.
+"""What does a stored span cost, and how many a second fit: the hub, rotel, the naive way and Native blocks on one engine.
 
     python benchmarks/ingest.py                      # every workload, every way, 10 s each
     python benchmarks/ingest.py --workload large --seconds 30 --skip-rotel --json result.json
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -34,6 +36,10 @@ from urllib.request import Request, urlopen
 
 from benchmarks.load import WORKLOADS, Requests, Sent, Workload
 from collector.pipeline import PipelineSettings
+from llmhub.config import Config
+from llmhub.hub import prepare_store
+from storage.embedded import EmbeddedStore
+from storage.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 USER = {"X-ClickHouse-User": "bench", "X-ClickHouse-Key": "bench"}
@@ -42,6 +48,7 @@ START_SECONDS = 60.0
 STANDSTILL_SECONDS = 45.0  # longer than rotel waits between two attempts
 MERGE_SECONDS = 60.0
 POLL_SECONDS = 0.1
+NATIVE_BLOCKS = 8
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 Query = Callable[[str], list[dict[str, Any]]]
@@ -352,52 +359,98 @@ def _disk(query: Query) -> dict[str, float]:
 
 
 def measure_naive(workload: Workload, limit: Limit) -> Result:
+    return _apart(_naive, workload, limit)
+
+
+def measure_native(workload: Workload, limit: Limit) -> Result:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        blocks = pool.apply(native_blocks, (workload,))
+    return _apart(_native, workload, limit, blocks)
+
+
+def _apart(way: Callable[..., None], *arguments: Any) -> Result:
     """In a process of its own, for the engine takes a process's only place, and CPU is read by process."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_naive, args=(theirs, workload, limit))
+    process = context.Process(target=way, args=(theirs, *arguments))
     process.start()
     theirs.close()
     try:
         result: Result = ours.recv()
     except EOFError:
-        raise BenchmarkError("the naive way failed; its traceback is above") from None
+        raise BenchmarkError("a way that runs in a process of its own failed; its traceback is above") from None
     finally:
         process.join()
     return result
 
 
-def _naive(answer: Connection, workload: Workload, limit: Limit) -> None:
-    from llmhub.config import Config
-    from llmhub.hub import prepare_store
-    from storage.embedded import EmbeddedStore
-
+@contextmanager
+def _fresh_store() -> Iterator[EmbeddedStore]:
     with _directory() as directory:
         store = prepare_store(Config().with_dsn(f"chdb://{directory / 'store'}"))
         assert isinstance(store, EmbeddedStore)
         try:
-            # Everything is decoded and stored; only receiving it over gRPC is spared.
-            answer.send(_measure_naive(workload, limit, store.insert, store.rows))
+            yield store
         finally:
             store.close()
 
 
-def _measure_naive(workload: Workload, limit: Limit, insert: Callable[..., None], query: Query) -> Result:
-    supply, process = iter(Requests(workload)), Watched("naive", os.getpid())
-    requests = batch_requests(workload)
+def _naive(answer: Connection, workload: Workload, limit: Limit) -> None:
+    """Everything is decoded and stored; only receiving it over gRPC is spared."""
+    supply, requests = iter(Requests(workload)), batch_requests(workload)
+    with _fresh_store() as store:
+        batches = (list(islice(supply, requests)) for _ in itertools.count())
+        answer.send(_measure_inserts("naive", workload, limit, batches, partial(_insert_json, store), store.rows))
+
+
+def _insert_json(store: Store, batch: Sequence[bytes]) -> None:
+    store.insert("otel_traces", _json_rows(batch), fmt="JSONEachRow")
+
+
+def native_blocks(workload: Workload) -> list[bytes]:
+    """What `otel_traces` holds of NATIVE_BLOCKS batches, an insert each."""
+    supply, requests, blocks = iter(Requests(workload)), batch_requests(workload), []
+    with _fresh_store() as store:
+        for _ in range(NATIVE_BLOCKS):
+            _insert_json(store, list(islice(supply, requests)))
+            blocks.append(store.query("SELECT * FROM otel_traces", fmt="Native"))
+            store.execute("TRUNCATE TABLE otel_traces")
+    return blocks
+
+
+def _native(answer: Connection, workload: Workload, limit: Limit, blocks: Sequence[bytes]) -> None:
+    with _fresh_store() as store:
+        batches = ([block] for block in itertools.cycle(blocks))
+        answer.send(_measure_inserts("native", workload, limit, batches, partial(_insert_native, store), store.rows))
+
+
+def _insert_native(store: Store, batch: Sequence[bytes]) -> None:
+    """A block comes again after NATIVE_BLOCKS others, so it must not be taken for a repetition."""
+    store.insert("otel_traces", b"".join(batch), fmt="Native", settings={"insert_deduplicate": 0})
+
+
+def _measure_inserts(
+    way: str,
+    workload: Workload,
+    limit: Limit,
+    batches: Iterator[Sequence[bytes]],
+    insert: Callable[[Sequence[bytes]], None],
+    query: Query,
+) -> Result:
+    process, requests = Watched(way, os.getpid()), batch_requests(workload)
 
     def store(batch: Sequence[bytes]) -> float:
-        """Returns the CPU seconds; making up the requests is not counted."""
+        """Returns the CPU seconds; making up the batch is not counted."""
         used = process.cpu_seconds()
-        insert("otel_traces", _json_rows(batch), fmt="JSONEachRow")
+        insert(batch)
         return process.cpu_seconds() - used
 
-    store(list(islice(supply, requests)))
+    store(next(batches))
     _rest(query)
     stored, calls = _stored(query)
     sent, cpu = Sent(), 0.0
     while sent.seconds < limit.seconds and not 0 < limit.spans <= sent.spans:
-        batch = list(islice(supply, requests))
+        batch = next(batches)
         started = time.perf_counter()
         cpu += store(batch)
         sent.seconds += time.perf_counter() - started
@@ -410,13 +463,13 @@ def _measure_naive(workload: Workload, limit: Limit, insert: Callable[..., None]
     now, calls_now = _stored(query)
     return Result(
         workload=workload.name,
-        way="naive",
+        way=way,
         sent=sent,
         committed=now - stored,
         calls=calls_now - calls,
         commit_seconds=sent.seconds,
-        cpu={"naive": cpu * 1e6 / (now - stored)},
-        peak_rss={"naive": process.peak_rss()},
+        cpu={way: cpu * 1e6 / (now - stored)},
+        peak_rss={way: process.peak_rss()},
         disk=_disk(query),
         merge_seconds=merge_seconds,
     )
@@ -488,7 +541,7 @@ def _directory() -> Iterator[Path]:
         yield Path(name)
 
 
-WAYS = {"hub": measure_hub, "rotel": measure_rotel, "naive": measure_naive}
+WAYS = {"hub": measure_hub, "rotel": measure_rotel, "naive": measure_naive, "native": measure_native}
 
 
 def environment() -> dict[str, str]:
@@ -523,7 +576,7 @@ def lines(result: Result) -> Iterator[str]:
         "committed", f"{result.committed / result.commit_seconds:,.0f}", "spans/s", f"{result.committed:,} counted"
     )
     yield _line("CPU", f"{result.cpu_total:.1f}", "us/span", _sum({k: f"{v:.1f}" for k, v in result.cpu.items()}))
-    if result.way != "naive":
+    if result.way not in ("naive", "native"):
         yield _line("ack latency", f"{sent.latency_p50:,.0f}", "ms p50", f"{sent.latency_p99:,.0f} ms p99")
         cpu = sent.cpu_seconds * 1e6 / max(1, sent.spans)
         yield _line("generator", f"{cpu:.1f}", "us/span", "not in the CPU above")

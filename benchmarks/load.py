@@ -18,21 +18,24 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
-import grpc
 import numpy as np
 import numpy.typing as npt
+import uvloop
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.clients.grpc_sender import GrpcSender, connect
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 # Requests differ in more than their ids, so that neither compression nor a dictionary sees the same values again.
 PREPARED_SPANS = 8192
 RESPONSE_ID = "chatcmpl-" + "~" * 29
 BACK_OFF_SECONDS = 0.2
+CONNECTIONS = 4
 
 Indexes = npt.NDArray[np.intp]
 Bytes = npt.NDArray[np.uint8]
@@ -217,8 +220,8 @@ def _locate(body: bytes, durations: npt.NDArray[np.uint64]) -> Template:
 class Sender:
     """Keeps `outstanding` requests under way."""
 
-    def __init__(self, channel: grpc.aio.Channel, workload: Workload, outstanding: int) -> None:
-        self._export: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
+    def __init__(self, connections: Sequence[GrpcSender], workload: Workload, outstanding: int) -> None:
+        self._connections = itertools.cycle(connections)
         self._bodies = iter(Requests(workload))
         self._spans = workload.spans
         self._outstanding = outstanding
@@ -250,13 +253,10 @@ class Sender:
     async def _send(self, body: bytes, latencies: list[float]) -> str:
         """'' when everything in `body` was acknowledged, else what went wrong."""
         started = time.perf_counter()
-        try:
-            answer = await self._export(body)
-        except grpc.aio.AioRpcError as error:
-            return f"{error.code().name}: {error.details()}"
-        latencies.append(time.perf_counter() - started)
-        # An Export response is empty unless it carries partial_success.
-        return "partial success" if answer else ""
+        failure = await next(self._connections).send(body)
+        if not failure:
+            latencies.append(time.perf_counter() - started)
+        return failure
 
 
 def _cpu_seconds() -> float:
@@ -265,13 +265,11 @@ def _cpu_seconds() -> float:
 
 
 async def _serve(target: str, workload: Workload, outstanding: int) -> None:
-    async with grpc.aio.insecure_channel(target, [("grpc.max_receive_message_length", -1)]) as channel:
-        sender = Sender(channel, workload, outstanding)
-        await channel.channel_ready()
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            task = json.loads(line)
-            sent = await sender.send(task.get("seconds", float("inf")), task.get("spans", sys.maxsize))
-            print(json.dumps(asdict(sent)), flush=True)
+    sender = Sender([await connect(target, METHOD) for _ in range(CONNECTIONS)], workload, outstanding)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        task = json.loads(line)
+        sent = await sender.send(task.get("seconds", float("inf")), task.get("spans", sys.maxsize))
+        print(json.dumps(asdict(sent)), flush=True)
 
 
 def main() -> None:
@@ -281,7 +279,7 @@ def main() -> None:
     parser.add_argument("--outstanding", type=int, default=0, help="requests under way; 0: as the workload says")
     arguments = parser.parse_args()
     workload = WORKLOADS[arguments.workload]
-    asyncio.run(_serve(arguments.target, workload, arguments.outstanding or workload.outstanding))
+    uvloop.run(_serve(arguments.target, workload, arguments.outstanding or workload.outstanding))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from collector.breaker import STATES, Breaker
+from collector.canary import Canary
 from collector.dead_letters import DeadLetters
 from collector.delivery import Delivery
 from collector.ledger import Ledger
 from collector.metrics import CollectorMetrics
 from collector.pipeline import Pipeline, PipelineSettings
-from collector.spool import Spool, open_key
+from collector.replay import Replayer
+from collector.spool import Spool, SpoolSettings, open_key
 from collector.writer import Writer
 from storage.store import Store
 
@@ -22,8 +24,13 @@ KEY_FILE = "spool.key"
 _RECENT = "SELECT hex(digest) AS digest FROM ingest_requests WHERE received_at > now64(3) - toIntervalSecond({seconds:UInt32}) LIMIT {limit:UInt64}"
 
 
+def key_file(settings: SpoolSettings, directory: Path) -> Path:
+    """Where the key of spool and dead letters is; `directory` is the spool's."""
+    return Path(settings.key_file or directory.with_name(KEY_FILE))
+
+
 class Collector:
-    """The parts, by name. `directory` is the spool's, where the settings do not name one."""
+    """The parts, by name. The canary sings only when it is told to. `directory` is the spool's, where the settings do not name one."""
 
     def __init__(
         self, store: Store, settings: PipelineSettings, registry: CollectorRegistry, directory: Path, breaker: Breaker | None = None
@@ -32,15 +39,17 @@ class Collector:
         self._store = store
         self._settings = settings
         path = Path(settings.spool.path or directory)
-        cipher = open_key(Path(settings.spool.key_file or path.with_name(KEY_FILE)))
-        self.spool = Spool(path, cipher, settings.spool)
+        cipher = open_key(key_file(settings.spool, path))
+        self.spool = Spool(path, cipher, settings.spool, store.flush)
         self.metrics = CollectorMetrics(registry)
         self.ledger = Ledger(registry)
         self.breaker = breaker or Breaker()
         self.dead_letters = DeadLetters(store, cipher)
         writer = Writer(store, self.breaker, self.dead_letters, self.metrics)
         self.delivery = Delivery(self.spool, writer, self.breaker, self.ledger, settings.concurrent_inserts)
-        self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, self.metrics, settings)
+        self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, self.dead_letters, self.metrics, settings)
+        self.replayer = Replayer(store, self.dead_letters, self.pipeline, self.spool)
+        self.canary = Canary(store, self.pipeline.submit, self.metrics, settings.canary_seconds)
         self._show()
 
     async def start(self) -> None:
@@ -57,6 +66,7 @@ class Collector:
 
     async def close(self, patience: float = 5.0) -> None:
         """As `Pipeline.close`."""
+        self.canary.stop()
         await self.pipeline.close(patience)
 
     def _show(self) -> None:

@@ -63,6 +63,15 @@ class Breaker:
             return ""
         return f"the store does not take data: {getattr(last, 'message', last)}"
 
+    @property
+    def last_error(self) -> str:
+        """What made the breaker open, '' while it is closed, in words that quote nothing of the data."""
+        last = self._circuit.last_failure
+        if self.state == STATE_CLOSED or last is None:
+            return ""
+        code, name = getattr(last, "code", 0), getattr(last, "name", "")
+        return f"{name} (code {code})" if code else str(last)
+
     def call(self, insert: Callable[[], None]) -> None:
         """Run `insert`, again where that may help. Raises what the last attempt raised."""
         self._retrying(self._once, insert)

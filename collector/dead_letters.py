@@ -27,6 +27,9 @@ class DeadLetter:
     reason: str
     records: int
     body: bytes
+    digest: bytes = b""
+    """Of the request it came with; empty where nobody has kept it."""
+    replayed: bool = False
 
 
 class DeadLetters:
@@ -52,7 +55,7 @@ class DeadLetters:
     def get(self, request_id: int) -> DeadLetter | None:
         """Raises ValueError when it was sealed with another key."""
         rows = self._store.rows(
-            f"SELECT {_LISTED}, toUnixTimestamp64Nano(received_at) AS received_ns, body FROM dead_letters FINAL "
+            f"SELECT {_LISTED}, toUnixTimestamp64Nano(received_at) AS received_ns, body, digest FROM dead_letters FINAL "
             "WHERE request_id = {id:UInt64}",
             params={"id": str(request_id)},
         )
@@ -60,20 +63,45 @@ class DeadLetters:
 
     def replayable(self) -> list[int]:
         """The ids of those that nobody has replayed yet, the oldest first."""
-        rows = self._store.rows("SELECT request_id FROM dead_letters FINAL WHERE NOT replayed ORDER BY received_at")
-        return [row["request_id"] for row in rows]
+        return self._ids("NOT replayed")
+
+    def older_than(self, days: float) -> list[int]:
+        """The ids of those received that long ago, the oldest first."""
+        seconds = int(days * 86_400)
+        return self._ids("received_at < now64(3) - toIntervalSecond({seconds:UInt64})", seconds=str(seconds))
+
+    def with_digest(self, start: bytes) -> list[int]:
+        """The ids of those whose digest begins with `start`, the oldest first."""
+        return self._ids("startsWith(digest, {start:String})", start=start.hex())
+
+    def counts(self) -> dict[str, int]:
+        """How many wait for an operator (`waiting`), and how many were `replayed`."""
+        sql = "SELECT countIf(NOT d.replayed) AS waiting, countIf(d.replayed) AS replayed FROM dead_letters AS d FINAL"
+        return self._store.rows(sql)[0]
 
     def mark_replayed(self, request_id: int) -> None:
         self._store.execute(
-            "INSERT INTO dead_letters SELECT * REPLACE (true AS replayed) FROM dead_letters FINAL "
-            f"WHERE request_id = {int(request_id)} AND NOT replayed"
+            "INSERT INTO dead_letters SELECT * REPLACE (true AS replayed) FROM "
+            f"(SELECT * FROM dead_letters FINAL WHERE request_id = {int(request_id)} AND NOT replayed)"
         )
 
-    def purge(self, request_ids: Iterable[int]) -> None:
-        """Remove them for good."""
+    def purge(self, request_ids: Iterable[int]) -> int:
+        """Remove them for good, and say how many there were. That there were such requests stays known for as long as
+        requests are."""
         ids = ", ".join(str(int(each)) for each in request_ids)
-        if ids:
-            self._store.execute(f"DELETE FROM dead_letters WHERE request_id IN ({ids})")
+        if not ids:
+            return 0
+        found = len(self._ids(f"request_id IN ({ids})"))
+        self._store.execute(
+            "INSERT INTO purged_letters (request_id, tenant, signal, received_at) "
+            f"SELECT request_id, tenant, signal, received_at FROM dead_letters FINAL WHERE request_id IN ({ids})"
+        )
+        self._store.execute(f"DELETE FROM dead_letters WHERE request_id IN ({ids})")
+        return found
+
+    def _ids(self, condition: str, **params: str) -> list[int]:
+        sql = f"SELECT request_id FROM dead_letters FINAL WHERE {condition} ORDER BY received_at, request_id"
+        return [row["request_id"] for row in self._store.rows(sql, params=params)]
 
     def _insert(self, rows: Sequence[dict[str, Any]], token: str) -> None:
         data = "\n".join(map(json.dumps, rows)).encode()
@@ -92,13 +120,22 @@ class DeadLetters:
             "records": letter.records,
             "size": len(letter.body),
             "body": base64.b64encode(sealed).decode(),
+            "digest": letter.digest.hex(),
         }
 
     def _letter(self, row: dict[str, Any]) -> DeadLetter:
         body = self._cipher.open(base64.b64decode(row["body"]), _context(row["request_id"]))
         return DeadLetter(
-            row["request_id"], row["tenant"], Signal(row["signal"]), int(row["received_ns"]), row["reason"], row["records"], body
-        )  # fmt: skip
+            row["request_id"],
+            row["tenant"],
+            Signal(row["signal"]),
+            int(row["received_ns"]),
+            row["reason"],
+            row["records"],
+            body,
+            bytes.fromhex(row["digest"]),
+            bool(row["replayed"]),
+        )
 
 
 def _context(request_id: int) -> bytes:

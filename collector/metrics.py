@@ -53,3 +53,16 @@ class CollectorMetrics:
         self.breaker_state = Gauge(
             "llmhub_breaker_state", "1 for the state the breaker is in", ("state",), registry=registry
         )
+        self.sweeps = Counter("llmhub_sweep_runs", "Sweeps by outcome", ("outcome",), registry=registry)
+        self.sweep_repeats = Counter("llmhub_sweep_repeats", "Repeated calls taken out", registry=registry)
+        self.sweep_seconds = Histogram(
+            "llmhub_sweep_seconds", "One finished sweep", buckets=_SECONDS, registry=registry
+        )
+        self.canary_lag_seconds = Gauge(
+            "llmhub_canary_lag_seconds",
+            "How long the last span of the hub's own took until it could be read, or the present one takes already",
+            registry=registry,
+        )
+        self.canary_failures = Counter(
+            "llmhub_canary_failures", "Spans of the hub's own that were refused or not found in time", registry=registry
+        )

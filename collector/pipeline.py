@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from collector.dead_letters import DeadLetter, DeadLetters
 from collector.delivery import RETRY_SECONDS, Delivery, Waiting
 from collector.duplicates import RecentRequests, digest_of
 from collector.envelope import check_framing
@@ -16,10 +19,13 @@ from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
 from collector.signals import Signal
 from collector.spool import SpoolSettings
-from collector.spool.spool import Accepted, Batch, Spool
+from collector.spool.spool import FIRST_ID_BITS, Accepted, Batch, Spool
 from collector.writer import Acknowledgement, Outcome
+from storage.store import StoreError
 
 __all__ = ["Acknowledgement", "Pipeline", "PipelineSettings", "Signal"]
+
+log = logging.getLogger(__name__)
 
 # A single slow insert, a merge say, must not make later senders wait for many seconds.
 _MAX_PACE_SECONDS = 0.5
@@ -50,6 +56,8 @@ class PipelineSettings:
     """A request that is repeated within this time is acknowledged and not stored again."""
     duplicate_requests: int = 1_000_000
     """Requests remembered for that, 100 MB a million; above it the time is shorter."""
+    canary_seconds: float = 60.0
+    """Time between two spans that the hub sends itself to measure how long they take; 0: none."""
     spool: SpoolSettings = SpoolSettings()
 
 
@@ -60,11 +68,18 @@ class Pipeline:
     """
 
     def __init__(
-        self, delivery: Delivery, spool: Spool, ledger: Ledger, metrics: CollectorMetrics, settings: PipelineSettings
+        self,
+        delivery: Delivery,
+        spool: Spool,
+        ledger: Ledger,
+        dead_letters: DeadLetters,
+        metrics: CollectorMetrics,
+        settings: PipelineSettings,
     ) -> None:
         self._delivery = delivery
         self._spool = spool
         self._ledger = ledger
+        self._dead_letters = dead_letters
         self._metrics = metrics
         self._settings = settings
         self._recent = RecentRequests(settings.duplicate_seconds, settings.duplicate_requests)
@@ -74,7 +89,7 @@ class Pipeline:
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         metrics.pending_bytes.set_function(lambda: self._bytes.held)
-        metrics.duplicate_window_seconds.set_function(lambda: self._recent.window_seconds)
+        metrics.duplicate_window_seconds.set_function(lambda: self.duplicate_window_seconds)
 
     async def start(self, digests: Iterable[bytes] = ()) -> None:
         """Take up what is in the spool; `digests` are of requests stored a short while ago. Raises SpoolError."""
@@ -86,8 +101,9 @@ class Pipeline:
 
         await self._delivery.recover(remember)
 
-    async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
-        """Store one Export*ServiceRequest. Returns when it is committed, or safe in the spool.
+    async def submit(self, signal: Signal, tenant: str, body: bytes, digest: bytes | None = None) -> Acknowledgement:
+        """Store one Export*ServiceRequest. Returns when it is committed, or safe in the spool. It is recognised when it
+        is repeated by `digest`, 16 bytes, by default one of tenant, signal and body.
 
         Raises InvalidRequest, Overloaded or Unavailable; on the last two the sender may send again.
         """
@@ -96,7 +112,7 @@ class Pipeline:
         self._ledger.record(tenant, signal, Entry.RECEIVED)
         outcome = "failed"
         try:
-            acknowledgement = await self._take(signal, tenant, body)
+            acknowledgement = await self._take(signal, tenant, body, digest)
             outcome = "partial" if acknowledgement.rejected else "stored"
             self._ledger.record(tenant, signal, Entry.ACKNOWLEDGED)
             return acknowledgement
@@ -107,9 +123,36 @@ class Pipeline:
             self._metrics.requests.labels(signal, outcome).inc()
             self._metrics.ack_seconds.labels(signal).observe(time.perf_counter() - started)
 
+    async def dead_letter(self, signal: Signal, tenant: str, body: bytes, reason: str) -> None:
+        """Keep bytes that a receiver cannot make a request of, where there is no sender to refuse them to. Returns when
+        they are stored; raises Unavailable when they are not."""
+        letter = DeadLetter(
+            secrets.randbits(FIRST_ID_BITS), tenant, signal, time.time_ns(), reason, 0, body, digest_of(signal, tenant, body)
+        )  # fmt: skip
+        self._ledger.record(tenant, signal, Entry.RECEIVED)
+        self._ledger.under_way([(tenant, signal)], 1)
+        try:
+            await asyncio.to_thread(self._dead_letters.keep, [letter])
+        except StoreError as error:
+            self._ledger.refuse(tenant, signal, "unavailable")
+            log.error("a dead letter could not be kept", extra={"error": error.message})
+            raise Unavailable("The store does not take dead letters now. Send again.", RETRY_SECONDS) from error
+        except BaseException:
+            self._ledger.refuse(tenant, signal, "cancelled")
+            raise
+        else:
+            self._ledger.record(tenant, signal, Entry.DEAD_LETTERED)
+        finally:
+            self._ledger.under_way([(tenant, signal)], -1)
+
     def refused(self, signal: Signal, reason: str) -> None:
         """Count a request that a receiver has refused by itself; `reason` is from a small fixed set."""
         self._metrics.refused.labels(signal, reason).inc()
+
+    @property
+    def duplicate_window_seconds(self) -> float:
+        """How far back a repeated request is recognised now."""
+        return self._recent.window_seconds
 
     def problem(self) -> str:
         """Why the pipeline takes nothing now, '' when it does."""
@@ -134,14 +177,14 @@ class Pipeline:
         await self._delivery.close(patience)
         self._spool.close()
 
-    async def _take(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+    async def _take(self, signal: Signal, tenant: str, body: bytes, digest: bytes | None) -> Acknowledgement:
         if not body:
             self._ledger.record(tenant, signal, Entry.STORED)
             return Acknowledgement()
         try:
             if self._closing:
                 raise Unavailable("The hub is shutting down. Send again in a moment.", RETRY_SECONDS)
-            digest = digest_of(signal, tenant, body)
+            digest = digest or digest_of(signal, tenant, body)
             known = self._recent.find(digest)
             if known is None:
                 waiting = self._accept(signal, tenant, body, digest)

@@ -213,8 +213,8 @@ class Writer:
 
 
 def _token(batch: Sequence[Envelope]) -> str:
-    """The same requests, inserted again, are recognised by it."""
-    return hashlib.sha256(b"".join(envelope.request_id.to_bytes(8) for envelope in batch)).hexdigest()
+    """The same requests, inserted again, are recognised by it; other bytes never are, whatever their ids."""
+    return hashlib.sha256(b"".join(each.request_id.to_bytes(8) + each.digest for each in batch)).hexdigest()
 
 
 def _verdict(envelope: Envelope, error: StoreError) -> InvalidRequest:
@@ -226,7 +226,7 @@ def _verdict(envelope: Envelope, error: StoreError) -> InvalidRequest:
 
 
 def _letter(envelope: Envelope, reason: str) -> DeadLetter:
-    return DeadLetter(envelope.request_id, envelope.tenant, envelope.signal, envelope.received_ns, reason, 0, envelope.body)  # fmt: skip
+    return DeadLetter(envelope.request_id, envelope.tenant, envelope.signal, envelope.received_ns, reason, 0, envelope.body, envelope.digest)  # fmt: skip
 
 
 def _partial_letter(envelope: Envelope, records: int, reason: str) -> DeadLetter:
@@ -234,4 +234,4 @@ def _partial_letter(envelope: Envelope, records: int, reason: str) -> DeadLetter
         body = rejected_part(envelope.signal, envelope.body, envelope.received_ns)
     except DecodeError:  # ClickHouse reads some requests that protobuf does not, such as one with invalid UTF-8
         body = envelope.body
-    return DeadLetter(envelope.request_id, envelope.tenant, envelope.signal, envelope.received_ns, reason, records, body)  # fmt: skip
+    return DeadLetter(envelope.request_id, envelope.tenant, envelope.signal, envelope.received_ns, reason, records, body, envelope.digest)  # fmt: skip

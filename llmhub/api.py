@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.routing import BaseRoute
 
 Check = Callable[[], Awaitable[str]]
 """Returns what is wrong and what to do about it, '' when nothing is."""
@@ -15,9 +17,16 @@ Check = Callable[[], Awaitable[str]]
 CHECK_SECONDS = 5.0
 
 
-def api_app(registry: CollectorRegistry, checks: Mapping[str, Check]) -> FastAPI:
-    """GET /healthz: the process answers. /readyz: 200, or 503 with what is wrong. /metrics: Prometheus text."""
+def api_app(
+    registry: CollectorRegistry,
+    checks: Mapping[str, Check],
+    status: Callable[[], Awaitable[dict[str, Any]]],
+    routes: Sequence[BaseRoute] = (),
+) -> FastAPI:
+    """GET /healthz: the process answers. /readyz: 200, or 503 with what is wrong. /metrics: Prometheus text. /status: the
+    ledger and what waits, as JSON. And `routes` of other parts."""
     app = FastAPI(title="LLM Analytics Hub", docs_url=None, redoc_url=None)
+    app.router.routes.extend(routes)
 
     @app.get("/healthz", response_class=PlainTextResponse)
     async def healthz() -> str:
@@ -31,6 +40,10 @@ def api_app(registry: CollectorRegistry, checks: Mapping[str, Check]) -> FastAPI
     @app.get("/metrics")
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/status")
+    async def report() -> dict[str, Any]:
+        return await status()
 
     return app
 

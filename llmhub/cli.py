@@ -6,32 +6,35 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+import uvloop
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from collector.errors import HubError
-from collector.spool import KeyFileError, SpoolError
 from grafana.render import RenderSettings
 from grafana.render import render as render_grafana
 from llmhub import config as configuration
 from llmhub import logs, tracing
-from llmhub.config import Config, ConfigError
+from llmhub.config import Config
+from llmhub.console import JsonOption, err, out, print_json
+from llmhub.console import failures as _failures
+from llmhub.console import load as _load
+from llmhub.control import ControlClient
+from llmhub.dlq import dlq_app
 from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
-from llmhub.ingest import Summary
-from llmhub.ingest import ingest as ingest_files
+from llmhub.ingest import Summary, ingest_files
 from llmhub.query import open_reader
-from llmhub.traffic.errors import TrafficError
+from llmhub.spool import spool_app
+from llmhub.status_view import show_status
+from receivers.files import FORMATS
 from receivers.listener import split_address
 from storage import schema
-from storage.schema import SchemaError
-from storage.store import StoreError
+from storage.kafka_engine import kafka_engine_sql
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="LLM Analytics Hub: LLM telemetry in, answers in Grafana."
@@ -42,11 +45,10 @@ config_app = typer.Typer(no_args_is_help=True, help="The configuration.")
 app.add_typer(schema_app, name="schema")
 app.add_typer(grafana_app, name="grafana")
 app.add_typer(config_app, name="config")
+app.add_typer(dlq_app, name="dlq")
+app.add_typer(spool_app, name="spool")
 
-out = Console()
-err = Console(stderr=True)
 GLOBAL_OPTIONS = ("--config", "--store")
-FAILURES = (StoreError, SchemaError, SpoolError, KeyFileError, HubError, TrafficError, OSError)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration file.", envvar="LLMHUB_CONFIG")
@@ -84,21 +86,49 @@ def up(context: typer.Context) -> None:
 @app.command()
 def ingest(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, resolve_path=True)],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="'-' is standard input.")],
+    fmt: Annotated[
+        str, typer.Option("--format", help=f"What they are, whatever their names: {', '.join(FORMATS)}.")
+    ] = "",
 ) -> None:
-    """Store recorded OTLP requests: .pb, .json or .jsonl, also .gz and .zst.
+    """Store recorded OTLP requests (.pb, .json, .jsonl) and plain events (.events.jsonl), also .gz and .zst;
+    through the running hub if one holds the store.
 
     Example: llmhub --store chdb:///tmp/llm ingest traces.pb logs.jsonl.gz
     """
     settings = _load(context)
-    with _failures(), Progress(console=err, transient=True) as progress:
-        task = progress.add_task("ingesting", total=len(files))
-        store = prepare_store(settings)
-        try:
-            summary = asyncio.run(ingest_files(store, settings, files, lambda _: progress.advance(task)))
-        finally:
-            store.close()
+    if fmt and fmt not in FORMATS:
+        raise typer.BadParameter(f"--format must be one of {', '.join(FORMATS)}, not {fmt!r}")
+    # The process does not stay where it was started.
+    paths = [Path(name) if name == "-" else Path(name).absolute() for name in files]
+    with _failures(), _byte_progress(paths) as advance:
+        summary = ingest_files(settings, paths, fmt, advance)
     _report(summary)
+
+
+@app.command()
+def tail(
+    context: typer.Context,
+    tenant: Annotated[str, typer.Option(help="Only this tenant.")] = "",
+    signal_: Annotated[str, typer.Option("--signal", help="Only traces, logs or metrics.")] = "",
+    service: Annotated[str, typer.Option(help="Only this service.")] = "",
+    name: Annotated[str, typer.Option(help="Only spans, events and metrics with this in their name.")] = "",
+    model: Annotated[str, typer.Option(help="Only calls of models with this in their name.")] = "",
+    errors: Annotated[bool, typer.Option("--errors", help="Only what failed.")] = False,
+    sample: Annotated[float, typer.Option(help="Share of the traces, such as 0.1.")] = 1.0,
+    count: Annotated[int | None, typer.Option(help="Stop after that many records.", min=1)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Print what the running hub stores, as it arrives. The hub needs api.tail.enabled.
+
+    Example: llmhub tail --service checkout --errors
+    """
+    from llmhub.tail import watch
+
+    filters = {"tenant": tenant, "signal": signal_, "service": service, "name": name, "model": model}
+    query = {**filters, "errors": "true" if errors else "", "sample": str(sample)}
+    with _failures():
+        watch(_load(context).api.listen, query, as_json=as_json, count=count)
 
 
 @app.command()
@@ -117,6 +147,22 @@ def query(
             sys.stdout.buffer.write(store.query(sql, fmt=fmt))
         finally:
             store.close()
+
+
+@app.command()
+def status(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show what the running hub says of itself: ledger, spool, breaker, canary, and what to do about what is wrong.
+
+    Exit code 1 when the ledger does not balance, or when the store cannot be asked whether it does.
+    """
+    with _failures():
+        report = ControlClient(_load(context).spool_directory).get("/status")
+    if as_json:
+        print_json(report)
+    else:
+        show_status(report, out)
+    if not report["balanced"]:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -204,6 +250,16 @@ def schema_apply(context: typer.Context) -> None:
     out.print("the schema is up to date")
 
 
+@schema_app.command("kafka")
+def schema_kafka(
+    context: typer.Context,
+    group: Annotated[str, typer.Option("--group", help="Consumer group of the ClickHouse server.")] = "clickhouse",
+) -> None:
+    """Print the SQL with which a ClickHouse server reads from Kafka what receivers.kafka.producer writes."""
+    producer = _load(context).receivers.kafka.producer
+    print(kafka_engine_sql(producer.brokers or "kafka:9092", producer.topic_prefix, group))
+
+
 @grafana_app.command("render")
 def grafana_render(
     context: typer.Context,
@@ -244,33 +300,25 @@ def config_show() -> None:
         print(f"{key}: {json.dumps(default)}")
 
 
-def _load(context: typer.Context) -> Config:
-    path, dsn = context.find_root().obj
-    try:
-        return configuration.load(path, dsn=dsn)
-    except ConfigError as error:
-        err.print(f"llmhub: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-
-
 def _run(settings: Config, serve: object) -> None:
     # Nothing has been received yet: a stop during the start just ends it.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     store = prepare_store(settings)
     try:
-        asyncio.run(run(settings, store, serve))  # type: ignore[arg-type]
+        uvloop.run(run(settings, store, serve))  # type: ignore[arg-type]
     finally:
         store.close()
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
-    """Errors that have a remedy are told in one line, not as a traceback."""
-    try:
-        yield
-    except FAILURES as error:
-        err.print(f"llmhub: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+def _byte_progress(paths: list[Path]) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error; without a length when one of the files has none."""
+    sizes = [path.stat().st_size if path.is_file() else 0 for path in paths]
+    total = None if any(path.name == "-" for path in paths) else sum(sizes)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("ingesting", total=total)
+        yield lambda size: progress.advance(task, size)
 
 
 def _report(summary: Summary) -> None:
@@ -284,13 +332,13 @@ def _report(summary: Summary) -> None:
 def _print_addresses(settings: Config, addresses: Addresses) -> None:
     rows = [
         ("OTLP gRPC", addresses.otlp_grpc, "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + addresses.otlp_grpc),
-        ("OTLP HTTP", f"http://{addresses.otlp_http}", "/v1/traces, /v1/logs, /v1/metrics"),
+        ("OTLP HTTP", f"http://{addresses.otlp_http}", "/v1/traces, /v1/logs, /v1/metrics, /v1/events"),
         (
             "ClickHouse HTTP",
             f"http://{addresses.clickhouse_http}",
             "for Grafana's ClickHouse data source, curl, drivers",
         ),
-        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics"),
+        ("API", f"http://{addresses.api}", "/healthz, /readyz, /metrics, /status, /v1/tail"),
         ("Store", _without_password(settings.storage.dsn), ""),
     ]
     for name, address, note in rows:

@@ -21,9 +21,12 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from collector.pipeline import PipelineSettings
+from collector.sweep import SweepSettings
+from receivers.kafka import KafkaSettings
 from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
+from receivers.tail import TailSettings
 from storage.endpoint import EndpointSettings
 from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
@@ -69,12 +72,15 @@ class StorageConfig:
 class ReceiversConfig:
     otlp_grpc: OtlpGrpcSettings = OtlpGrpcSettings()
     otlp_http: OtlpHttpSettings = OtlpHttpSettings()
+    kafka: KafkaSettings = KafkaSettings()
     tenant: str = "default"
+    max_intake_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True)
 class ApiConfig:
     listen: str = "127.0.0.1:8080"
+    tail: TailSettings = TailSettings()
 
 
 @dataclass(frozen=True)
@@ -91,13 +97,16 @@ class Config:
     storage: StorageConfig = field(default_factory=StorageConfig)
     receivers: ReceiversConfig = ReceiversConfig()
     collector: PipelineSettings = PipelineSettings()
+    sweep: SweepSettings = SweepSettings()
     api: ApiConfig = ApiConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     shutdown_seconds: float = 20.0
 
     @property
     def spool_directory(self) -> Path:
-        """Beside the embedded store; with a server, in the data directory."""
+        """collector.spool.path; by default beside the embedded store or, with a server, in the data directory."""
+        if self.collector.spool.path:
+            return Path(self.collector.spool.path)
         dsn = self.storage.dsn
         return (Path(embedded_path(dsn)) if dsn.startswith("chdb:") else data_directory()) / "spool"
 
@@ -224,7 +233,7 @@ def _make_absolute(tree: dict[str, Any], base: Path) -> None:
     for key, value in tree.items():
         if isinstance(value, dict):
             _make_absolute(value, base)
-        elif key.endswith("_file") and isinstance(value, str) and value:
+        elif (key == "path" or key.endswith("_file")) and isinstance(value, str) and value:
             tree[key] = str(base / value)
 
 
@@ -246,10 +255,23 @@ def _check_exposure(config: Config) -> None:
 
 def _check_room(config: Config) -> None:
     """A request that its receiver lets in must fit into the collector, or its sender would retry for ever."""
-    largest = max(config.receivers.otlp_grpc.max_message_bytes, config.receivers.otlp_http.max_body_bytes)
+    receivers = config.receivers
+    limits = (
+        receivers.otlp_grpc.max_message_bytes,
+        receivers.otlp_http.max_body_bytes,
+        receivers.kafka.max_message_bytes,
+    )
+    largest = max(limits)
     if config.collector.max_pending_bytes < largest:
         raise ConfigError(
             f"collector.max_pending_bytes is {config.collector.max_pending_bytes}, less than the largest request a "
+            f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes, "
+            "receivers.otlp_http.max_body_bytes and receivers.kafka.max_message_bytes"
+        )
+    # Compressed JSON is there twice while it becomes protobuf.
+    if config.receivers.max_intake_bytes < 2 * largest:
+        raise ConfigError(
+            f"receivers.max_intake_bytes is {config.receivers.max_intake_bytes}, less than twice the largest request a "
             f"receiver takes ({largest} bytes): raise it, or lower receivers.otlp_grpc.max_message_bytes and "
             "receivers.otlp_http.max_body_bytes"
         )

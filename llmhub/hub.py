@@ -15,12 +15,21 @@ from types import FrameType
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from collector.assembly import Collector
+from collector.sweep import Sweep, Sweeper
 from llmhub.api import api_app
 from llmhub.config import Config
+from llmhub.control import ControlServer
+from llmhub.control_app import control_app
+from llmhub.status import Status
+from receivers.events import EventMetrics, event_routes
 from receivers.http_server import HttpServer
-from receivers.intake import SingleTenant
+from receivers.intake import DeadLetterSink, Intake, SingleTenant, TenantResolver
+from receivers.intake_budget import IntakeBudget
+from receivers.kafka import KafkaIntake, KafkaMetrics, KafkaReceiver
 from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
+from receivers.tail import Tail, TailMetrics
+from receivers.tail_socket import tail_route
 from storage import reference, schema
 from storage.embedded import EmbeddedStore
 from storage.endpoint import clickhouse_app
@@ -77,13 +86,37 @@ class Hub:
             instrument(registry=registry)
         self.collector = Collector(store, config.collector, registry, config.spool_directory)
         self.pipeline = self.collector.pipeline
+        self._sweeper = Sweeper(Sweep(store), self.collector.metrics, config.sweep)
         tenants = SingleTenant(config.receivers.tenant)
-        self._otlp_grpc = OtlpGrpcReceiver(self.pipeline, config.receivers.otlp_grpc, tenants)
-        self._otlp_http = OtlpHttpReceiver(self.pipeline, config.receivers.otlp_http, tenants)
-        checks = {"storage": self._check_storage, "collector": self._check_collector}
-        self._api = HttpServer(api_app(registry, checks), config.api.listen, "api.listen")
+        kafka_metrics = KafkaMetrics(registry)
+        self._kafka_intake = self._producer(kafka_metrics)
+        tail = Tail(self._kafka_intake or self.pipeline, config.api.tail, TailMetrics(registry))
+        budget = IntakeBudget(config.receivers.max_intake_bytes)
+        self._otlp_grpc = OtlpGrpcReceiver(tail, config.receivers.otlp_grpc, tenants, budget)
+        events = event_routes(tail, config.receivers.otlp_http, tenants, EventMetrics(registry), budget)
+        self._otlp_http = OtlpHttpReceiver(tail, config.receivers.otlp_http, tenants, budget, events)
+        self._kafka = self._consumer(tail, tenants, kafka_metrics)
+        checks = {"collector": self._check_collector}
+        if isinstance(store, EmbeddedStore):  # while a server is away, what comes goes into the spool
+            checks["storage"] = self._check_storage
+        status = Status(self.collector, store, config.collector)
+        api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
+        self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
+        self._control = ControlServer(control_app(self.collector, status), self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
+
+    def _producer(self, metrics: KafkaMetrics) -> KafkaIntake | None:
+        settings = self._config.receivers.kafka.producer
+        return KafkaIntake(settings, metrics, self.pipeline.refused) if settings.brokers else None
+
+    def _consumer(self, intake: Intake, tenants: TenantResolver, metrics: KafkaMetrics) -> KafkaReceiver | None:
+        settings = self._config.receivers.kafka
+        if not settings.brokers:
+            return None
+        own = SingleTenant(settings.tenant) if settings.tenant else tenants
+        dead_letters = self.pipeline if isinstance(self.pipeline, DeadLetterSink) else None
+        return KafkaReceiver(intake, settings, own, dead_letters, metrics)
 
     def _clickhouse_server(self) -> HttpServer | None:
         if not isinstance(self.store, EmbeddedStore):
@@ -99,8 +132,15 @@ class Hub:
             clickhouse_http = await self._open(self._clickhouse_http)
             self.store.advertise(f"http://{clickhouse_http}")
         api = await self._open(self._api)
+        await self._open(self._control)
+        if self._kafka_intake:
+            await self._open(self._kafka_intake)
         otlp_http = await self._open(self._otlp_http)
         otlp_grpc = await self._open(self._otlp_grpc)
+        if self._kafka:
+            await self._open(self._kafka)
+        self._sweeper.start()
+        self.collector.canary.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
@@ -111,13 +151,16 @@ class Hub:
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
-        await asyncio.gather(*(stop(grace) for stop in reversed(self._started)))
+        await asyncio.gather(self._sweeper.stop(grace), *(stop(grace) for stop in reversed(self._started)))
         self._started.clear()
         cancelling.cancel()
         # What is not stored by then is in the spool, or was not acknowledged.
         await asyncio.wait([flushing], timeout=grace)
 
-    async def _open(self, server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver) -> str:
+    async def _open(
+        self,
+        server: HttpServer | OtlpGrpcReceiver | OtlpHttpReceiver | KafkaReceiver | KafkaIntake | ControlServer,
+    ) -> str:
         address = await server.start()
         self._started.append(server.stop)
         return address

@@ -1,9 +1,10 @@
-"""OTLP request files into the store, through the same pipeline as everything else."""
+"""OTLP request files into the store, through the same pipeline as everything else: this process's own or, when a
+running hub holds the store, that hub's."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,13 +12,19 @@ from prometheus_client import CollectorRegistry
 
 from collector.assembly import Collector
 from collector.errors import HubError, Overloaded
-from collector.pipeline import Acknowledgement, Pipeline, Signal
+from collector.pipeline import Acknowledgement, Signal
 from llmhub.config import Config
-from receivers.files import read_exports
+from llmhub.hub import prepare_store
+from llmhub.running_hub import RunningHub
+from receivers.files import Exports, read_exports
+from storage.embedded import StoreBusy
 from storage.store import Store
 
 _IN_FLIGHT = 64
 _ATTEMPTS = 30
+
+Submit = Callable[[Signal, str, bytes], Awaitable[Acknowledgement]]
+Progress = Callable[[int], object]
 
 
 @dataclass
@@ -30,17 +37,42 @@ class Summary:
     problems: list[str] = field(default_factory=list)
 
 
-async def ingest(store: Store, config: Config, paths: Iterable[Path], progress: Callable[[Path], None]) -> Summary:
-    """Store every request of `paths`; calls `progress` with each file it begins. One bad request stops nothing else."""
+def ingest_files(config: Config, paths: Iterable[Path], fmt: str, progress: Progress) -> Summary:
+    """Store what is in `paths`, which are absolute or '-'; calls `progress` with numbers of bytes read.
+
+    Raises StoreError, and Unavailable when the hub that holds the store is not where the configuration says.
+    """
+    tenant = config.receivers.tenant
+    try:
+        store = prepare_store(config)
+    except StoreBusy as busy:
+        if busy.owner is None or not busy.owner.url:
+            raise
+        with RunningHub(config.receivers.otlp_http, _IN_FLIGHT) as hub:
+            return asyncio.run(send(hub.submit, tenant, paths, fmt, progress))
+    try:
+        return asyncio.run(ingest(store, config, paths, fmt, progress))
+    finally:
+        store.close()
+
+
+async def ingest(store: Store, config: Config, paths: Iterable[Path], fmt: str, progress: Progress) -> Summary:
+    """Store every request of `paths` in `store`, which this process holds."""
     collector = Collector(store, config.collector, CollectorRegistry(), config.spool_directory)
     await collector.start()
-    pipeline = collector.pipeline
+    summary = await send(collector.pipeline.submit, config.receivers.tenant, paths, fmt, progress)
+    await collector.close()
+    return summary
+
+
+async def send(submit: Submit, tenant: str, paths: Iterable[Path], fmt: str, progress: Progress) -> Summary:
+    """Submit every request of `paths`. One bad request or unreadable file stops nothing else."""
     summary = Summary()
     room = asyncio.Semaphore(_IN_FLIGHT)
 
-    async def send(path: Path, signal: Signal, body: bytes) -> None:
+    async def one(path: Path, signal: Signal, body: bytes) -> None:
         try:
-            acknowledgement = await _submit(pipeline, signal, config.receivers.tenant, body)
+            acknowledgement = await _patiently(submit, signal, tenant, body)
         except HubError as error:
             summary.problems.append(f"{path}: {error}")
         else:
@@ -55,28 +87,26 @@ async def ingest(store: Store, config: Config, paths: Iterable[Path], progress: 
 
     async with asyncio.TaskGroup() as tasks:
         for path in paths:
-            progress(path)
-            for signal, body in _requests(path, summary):
+            for signal, body in _requests(path, fmt, progress, summary):
                 await room.acquire()
                 summary.requests += 1
-                tasks.create_task(send(path, signal, body))
-    await collector.close()
+                tasks.create_task(one(path, signal, body))
     return summary
 
 
-async def _submit(pipeline: Pipeline, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+async def _patiently(submit: Submit, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
     """Files come faster than they are stored, so being told to wait is no failure yet."""
     for _ in range(_ATTEMPTS - 1):
         try:
-            return await pipeline.submit(signal, tenant, body)
+            return await submit(signal, tenant, body)
         except Overloaded as error:
             await asyncio.sleep(error.retry_after)
-    return await pipeline.submit(signal, tenant, body)
+    return await submit(signal, tenant, body)
 
 
-def _requests(path: Path, summary: Summary) -> Iterator[tuple[Signal, bytes]]:
+def _requests(path: Path, fmt: str, progress: Progress, summary: Summary) -> Exports:
     try:
-        yield from read_exports(path)
+        yield from read_exports(path, fmt, progress)
     except HubError as error:
         summary.problems.append(str(error))
     except OSError as error:

@@ -1,21 +1,26 @@
 """Recorded exports in files, for `llmhub ingest FILE...`.
 
 .pb holds one protobuf Export*ServiceRequest, .json one OTLP/JSON request (or one a line), .jsonl one
-a line, as the Collector's file exporter writes them. Each may be compressed: .gz, .zst.
+a line, as the Collector's file exporter writes them, .events.jsonl one event a line, as POST /v1/events takes them.
+Each may be compressed: .gz, .zst.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from collector.errors import InvalidRequest
 from collector.pipeline import Signal
 from receivers import otlp_json
+from receivers.events_otlp import InvalidEvent, convert, parse_event
 from receivers.export_signal import detect_signal
 from receivers.intake import Refused
 
@@ -24,26 +29,49 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+STANDARD_INPUT = Path("-")
+FORMATS = ("pb", "traces.pb", "logs.pb", "metrics.pb", "json", "jsonl", "events.jsonl")
 _TOLD_LINES = 5
 _SUFFIXES = (".pb", ".json", ".jsonl")
+# Events are small: as many of them in one request as keep it well below a megabyte.
+_EVENTS = 500
+_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
+Exports = Iterator[tuple[Signal, bytes]]
 
 
-def read_exports(path: str | Path) -> Iterator[tuple[Signal, bytes]]:
-    """Each export in the file as protobuf bytes. Raises InvalidRequest, which names the file, the line
-    and the remedy, and OSError when the file cannot be opened. Requests without records are left out."""
+def read_exports(path: str | Path, fmt: str = "", progress: Callable[[int], object] = lambda size: None) -> Exports:
+    """Each export in the file, or on standard input for '-', as protobuf bytes.
+
+    `fmt` is one of FORMATS, '' for what the name says. `progress` is called with the number of bytes read, again and
+    again. Raises InvalidRequest, which names the file, the line and the remedy, and OSError when the file cannot be
+    opened. Requests without records are left out.
+    """
     path = Path(path)
-    kind = path.name.removesuffix(".gz").removesuffix(".zst")
+    kind = f".{fmt}" if fmt else path.name.removesuffix(".gz").removesuffix(".zst")
+    if path == STANDARD_INPUT and not fmt:
+        raise InvalidRequest(f"-: standard input has no name that says what it is. Add --format: {', '.join(FORMATS)}.")
     if not kind.endswith(_SUFFIXES):
         raise InvalidRequest(
-            f"{path}: the name must end in {', '.join(_SUFFIXES)}, and .gz or .zst behind it when compressed."
+            f"{path}: the name must end in {', '.join(_SUFFIXES)}, and .gz or .zst behind it when compressed. "
+            "Or say with --format what it is."
         )
-    if kind.endswith(".pb"):
-        return _protobuf(path, kind)
-    return _json_lines(path) if kind.endswith(".jsonl") else _json(path)
+    return _read(path, kind, progress)
 
 
-def _protobuf(path: Path, kind: str) -> Iterator[tuple[Signal, bytes]]:
-    body = _read(path)
+def _read(path: Path, kind: str, progress: Callable[[int], object]) -> Exports:
+    with _opened(path, progress) as stream:
+        if kind.endswith(".pb"):
+            yield from _protobuf(path, kind, stream)
+        elif kind.endswith(".events.jsonl"):
+            yield from _events(path, stream)
+        elif kind.endswith(".jsonl"):
+            yield from _json_lines(path, stream)
+        else:
+            yield from _json(path, stream)
+
+
+def _protobuf(path: Path, kind: str, stream: IO[bytes]) -> Exports:
+    body = stream.read()
     hint = kind.removesuffix(".pb").rpartition(".")[2]
     if not body:
         return
@@ -63,15 +91,15 @@ def _ambiguous(found: set[Signal]) -> str:
     return f"this could be a {names} request. Rename the file to NAME.traces.pb, NAME.logs.pb or NAME.metrics.pb."
 
 
-def _json(path: Path) -> Iterator[tuple[Signal, bytes]]:
-    body = _read(path)
+def _json(path: Path, stream: IO[bytes]) -> Exports:
+    body = stream.read()
     try:
         document = otlp_json.parse(body)
     except Refused as error:
         # The Collector's file exporter writes one request a line whatever the file is called.
         if not _is_json(body.split(b"\n", 1)[0]):
             raise InvalidRequest(f"{path}: {error}") from None
-        yield from _json_lines(path)
+        yield from _json_lines(path, io.BytesIO(body))
         return
     yield from _document(document, str(path))
 
@@ -83,15 +111,47 @@ def _is_json(line: bytes) -> bool:
         return False
 
 
-def _json_lines(path: Path) -> Iterator[tuple[Signal, bytes]]:
+def _json_lines(path: Path, stream: IO[bytes]) -> Exports:
     """The good lines first; the bad ones are told when all are read."""
     problems: list[str] = []
-    for number, line in enumerate(_read(path).splitlines(), start=1):
-        if line.strip():
-            try:
-                yield from _json_line(line, f"{path}, line {number}")
-            except InvalidRequest as error:
-                problems.append(str(error))
+    for number, line in _lines(path, stream, problems):
+        try:
+            yield from _json_line(line.rstrip(b"\r\n"), f"{path}, line {number}")
+        except InvalidRequest as error:
+            problems.append(str(error))
+    _tell(path, problems)
+
+
+def _events(path: Path, stream: IO[bytes]) -> Exports:
+    """As _json_lines, for lines of one event each."""
+    problems: list[str] = []
+    lines = _lines(path, stream, problems)
+    while batch := list(islice(lines, _EVENTS)):
+        converted = convert(_parsed(line) for _, line in batch)
+        for rejected in converted.rejected:
+            problems.append(f"{path}, line {batch[rejected.index][0]}: {rejected.path}: {rejected.message}")
+        yield from converted.requests.items()
+    _tell(path, problems)
+
+
+def _lines(path: Path, stream: IO[bytes], problems: list[str]) -> Iterator[tuple[int, bytes]]:
+    """The lines with something in them. Those before the place where a file is cut off are good."""
+    try:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                yield number, line
+    except _BROKEN as error:
+        problems.insert(0, str(_incomplete(path, error)))
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return parse_event(line)
+    except InvalidEvent as error:
+        return error
+
+
+def _tell(path: Path, problems: list[str]) -> None:
     if problems:
         more = len(problems) - _TOLD_LINES
         raise InvalidRequest(
@@ -99,7 +159,7 @@ def _json_lines(path: Path) -> Iterator[tuple[Signal, bytes]]:
         )
 
 
-def _json_line(line: bytes, where: str) -> Iterator[tuple[Signal, bytes]]:
+def _json_line(line: bytes, where: str) -> Exports:
     try:
         document = otlp_json.parse(line)
     except Refused as error:
@@ -107,7 +167,7 @@ def _json_line(line: bytes, where: str) -> Iterator[tuple[Signal, bytes]]:
     yield from _document(document, where)
 
 
-def _document(document: Any, where: str) -> Iterator[tuple[Signal, bytes]]:
+def _document(document: Any, where: str) -> Exports:
     signals = otlp_json.signals_of(document)
     if not signals and document != {}:
         keys = ", ".join(otlp_json.ROOT_KEYS)
@@ -119,14 +179,39 @@ def _document(document: Any, where: str) -> Iterator[tuple[Signal, bytes]]:
             raise InvalidRequest(f"{where}: {error} Correct the value or leave the field out.") from None
 
 
-def _read(path: Path) -> bytes:
-    try:
-        if path.suffix == ".gz":
-            return gzip.decompress(path.read_bytes())
-        if path.suffix == ".zst":
-            return zstd.decompress(path.read_bytes())
-        return path.read_bytes()
-    except (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError) as error:
-        raise InvalidRequest(
-            f"{path}: not a complete {path.suffix} file: {error}. Copy or download it again."
-        ) from None
+@contextmanager
+def _opened(path: Path, progress: Callable[[int], object]) -> Iterator[IO[bytes]]:
+    """The content, decompressed. Raises InvalidRequest when it is cut off."""
+    file = sys.stdin.buffer if path == STANDARD_INPUT else path.open("rb")
+    with file:
+        counted = cast(IO[bytes], io.BufferedReader(_Counted(file, progress)))
+        try:
+            if path.suffix == ".gz":
+                yield cast(IO[bytes], gzip.GzipFile(fileobj=counted))
+            elif path.suffix == ".zst":
+                yield cast(IO[bytes], zstd.ZstdFile(counted))
+            else:
+                yield counted
+        except _BROKEN as error:
+            raise _incomplete(path, error) from None
+
+
+def _incomplete(path: Path, error: Exception) -> InvalidRequest:
+    return InvalidRequest(f"{path}: not a complete {path.suffix} file: {error}. Copy or download it again.")
+
+
+class _Counted(io.RawIOBase):
+    """A file that tells how many bytes are read from it."""
+
+    def __init__(self, file: IO[bytes], progress: Callable[[int], object]) -> None:
+        self._file = file
+        self._progress = progress
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._progress(len(data))
+        return len(data)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from receivers.listener import TlsFiles, join_address, open_socket
 
@@ -18,14 +19,26 @@ _LAST_WORDS_SECONDS = 1.0
 class HttpServer:
     """Started once, stopped once or more. Signals stay with the process; nothing is logged per request."""
 
-    def __init__(self, app: Any, listen: str, setting: str, tls: TlsFiles | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listen: str,
+        setting: str,
+        tls: TlsFiles | None = None,
+        *,
+        websockets: bool = False,
+        share_port: bool = False,
+    ) -> None:
+        self._share_port = share_port
         self._listen = listen
         self._setting = setting
         self._server = _Server(
             uvicorn.Config(
                 app,
                 lifespan="auto",
-                ws="none",
+                ws=_WebSocket if websockets else "none",
+                ws_per_message_deflate=False,
+                ws_max_size=4096,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -37,11 +50,15 @@ class HttpServer:
 
     async def start(self) -> str:
         """Listen; returns the bound 'host:port'. Raises ListenError, which names the setting."""
-        sock = open_socket(self._listen, self._setting)
+        sock = open_socket(self._listen, self._setting, share_port=self._share_port)
         host, port = sock.getsockname()[:2]
+        await self.serve(sock)
+        return join_address(host, port)
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Take connections from a socket that listens already, of whatever kind."""
         self._serving = asyncio.create_task(self._server.serve(sockets=[sock]))
         await self._server.wait_accepting(self._serving)
-        return join_address(host, port)
 
     async def stop(self, grace: float) -> None:
         """Take no new connections, give requests in flight `grace` seconds, then cancel them."""
@@ -51,6 +68,14 @@ class HttpServer:
         self._server.config.timeout_graceful_shutdown = grace  # type: ignore[assignment]
         self._server.should_exit = True
         await self._serving
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """A stop does not wait for a client that does not read what was sent to it."""
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)
 
 
 class _Server(uvicorn.Server):

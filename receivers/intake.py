@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from collector.errors import HubError
 from collector.pipeline import Acknowledgement, Signal
@@ -19,6 +19,15 @@ class Intake(Protocol):
 
     def refused(self, signal: Signal, reason: str) -> None:
         """Count a request that was refused before it could be submitted; `reason` is a Refusal."""
+        ...
+
+
+@runtime_checkable
+class DeadLetterSink(Protocol):
+    """Where a receiver leaves what it cannot even submit and nobody will send again, such as a message from a queue."""
+
+    async def dead_letter(self, signal: Signal, tenant: str, body: bytes, reason: str) -> None:
+        """Keep the bytes as they came; return when they are safe. Raises Overloaded or Unavailable."""
         ...
 
 
@@ -51,12 +60,19 @@ class Refusal(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TIMEOUT = "body_timeout"
+    NO_ROOM = "no_room"
+
+
+# Seconds after which the same bytes may well be taken.
+_RETRY_AFTER = {Refusal.NO_ROOM: 1.0}
 
 
 class Refused(HubError):
-    """A receiver's own refusal. `field` is the JSON path of the culprit, '' when there is none."""
+    """A receiver's own refusal. `field` is the JSON path of the culprit, '' when there is none; `retry_after` is in
+    seconds, None when sending the same bytes again is of no use."""
 
     def __init__(self, reason: Refusal, message: str, *, field: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        self.retry_after = _RETRY_AFTER.get(reason)
         self.field = field

@@ -9,6 +9,8 @@ from pathlib import Path
 from collector.errors import HubError
 
 _BACKLOG = 1024
+# Seconds, seconds, probes.
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 
 class ListenError(HubError):
@@ -23,8 +25,11 @@ class TlsFiles:
     key_file: str
 
 
-def open_socket(listen: str, setting: str) -> socket.socket:
-    """A listening TCP socket at `listen` ('host:port', '[v6]:port'; port 0 takes a free one)."""
+def open_socket(listen: str, setting: str, *, share_port: bool = False) -> socket.socket:
+    """A listening TCP socket at `listen` ('host:port', '[v6]:port'; port 0 takes a free one).
+
+    With `share_port` several processes may listen there, and the kernel spreads the connections over them.
+    """
     host, port = split_address(listen, setting)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -33,6 +38,9 @@ def open_socket(listen: str, setting: str) -> socket.socket:
         raise ListenError(f"{setting}: cannot use the address {listen!r}: {error}") from error
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        _drop_dead_peers(sock)
         sock.bind(address)
         sock.listen(_BACKLOG)
     except OSError as error:
@@ -43,6 +51,14 @@ def open_socket(listen: str, setting: str) -> socket.socket:
         ) from error
     sock.setblocking(False)
     return sock
+
+
+def _drop_dead_peers(sock: socket.socket) -> None:
+    """Accepted connections inherit it: one whose peer is gone without a word ends within two minutes."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):  # not on every system
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def split_address(listen: str, setting: str) -> tuple[str, int]:

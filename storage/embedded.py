@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -30,6 +31,7 @@ from storage.store import DATABASE, Limits, StoreError, decode_rows
 
 Settings: TypeAlias = Mapping[str, str | int | float]
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _PROBE_SCOPE = re.compile(r": In scope SELECT formatQuery\(.*(?= \([A-Z_]+\)\Z)", re.DOTALL)
 
 __all__ = ["EmbeddedStore", "Owner", "StoreBusy", "read_owner"]
@@ -220,6 +222,15 @@ class EmbeddedStore:
     def advertise(self, url: str) -> None:
         """Record the address of this process's ClickHouse HTTP endpoint for `read_owner`."""
         self._lock.write(url)
+
+    def flush(self) -> None:
+        """Write the file system of the directory to its disk: far cheaper than an fsync of every file of every insert."""
+        fd = os.open(self.path, os.O_RDONLY)
+        try:
+            if sys.platform == "linux" and _LIBC.syncfs(fd) != 0:
+                raise StoreError(f"cannot write {self.path} to its disk: {os.strerror(ctypes.get_errno())}")
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         self._guests.close()

@@ -57,6 +57,14 @@ def any_value_type(depth: int, *, in_array: bool = False) -> str:
     return f"Tuple({KIND}, {SCALARS}, a Tuple(v Array({element}), A UInt8), k Tuple(v Array({pair}), K UInt8))"
 
 
+def any_value_fields(depth: int) -> dict[str, str]:
+    """The same as columns of their own, for where a value is decoded once and read by its leaves."""
+    leaves = {"t": KIND.removeprefix("t "), "s": "String", "b": "Bool", "i": "Int64", "d": "Float64", "y": "String"}
+    array = f"Tuple(v Array({any_value_type(depth - 1, in_array=True)}), A UInt8)"
+    pair = f"Tuple(key String, value {any_value_type(depth - 1)}, P UInt8)"
+    return {**leaves, "a": array, "k": f"Tuple(v Array({pair}), K UInt8)"}
+
+
 def attributes_type(depth: int) -> str:
     return f"Array(Tuple(key String, value {any_value_type(depth)}))"
 
@@ -114,7 +122,7 @@ def any_value_text(leaf: Callable[[str], str], typed: str) -> str:
 
     `leaf` names the expression of each of LEAVES, `typed` that of its toJSONString (used for arrays and kvlists).
     """
-    number, boolean, double, text, blob = (f"assumeNotNull({leaf(name)})" for name in "ibdsy")
+    number, boolean, double, text, blob = (leaf(name) for name in "ibdsy")
     kind = leaf("t")
     return (
         f"multiIf({kind} = 's', {text}, {kind} = 'i', toString({number}), {kind} = 'd', toString({double}), "
@@ -125,7 +133,7 @@ def any_value_text(leaf: Callable[[str], str], typed: str) -> str:
 
 def attributes_map(attributes: str) -> str:
     """SQL for the Map(LowCardinality(String), String) of an attribute list that is not nested deep."""
-    text = any_value_text(lambda name: f"v.{name}", "toJSONString(v)")
+    text = any_value_text(lambda name: "v.t" if name == "t" else f"assumeNotNull(v.{name})", "toJSONString(v)")
     return f"CAST(({attributes}.key, arrayMap(v -> {text}, {attributes}.value)), 'Map(LowCardinality(String), String)')"
 
 
@@ -269,6 +277,13 @@ def _origin(resources: str, scopes: str) -> dict[str, str]:
     return {**_repeated(f"request.{resources}", 1, resource), **_repeated(f"request.{resources}.{scopes}", 2, scope)}
 
 
+def _attributes(path: str, levels: int, depth: int) -> dict[str, str]:
+    return {
+        **_repeated(path, levels, {"key": "String"}),
+        **_repeated(f"{path}.value", levels, any_value_fields(depth)),
+    }
+
+
 def _traces() -> dict[str, str]:
     flat = attributes_type(FLAT_DEPTH)
     span = {
@@ -280,7 +295,6 @@ def _traces() -> dict[str, str]:
         "kind": "Int32",
         "start_time_unix_nano": "UInt64",
         "end_time_unix_nano": "UInt64",
-        "attributes": attributes_type(NESTED_DEPTH),
         "status.message": "String",
         "status.code": "Int32",
     }
@@ -290,6 +304,7 @@ def _traces() -> dict[str, str]:
     return {
         **_origin("resource_spans", "scope_spans"),
         **_repeated(path, 3, span),
+        **_attributes(f"{path}.attributes", 4, NESTED_DEPTH),
         **_repeated(f"{path}.events", 4, event),
         **_repeated(f"{path}.links", 4, link),
     }
@@ -301,16 +316,17 @@ def _logs() -> dict[str, str]:
         "observed_time_unix_nano": "UInt64",
         "severity_number": "Int32",
         "severity_text": "String",
-        "body": any_value_type(NESTED_DEPTH),
-        "attributes": attributes_type(NESTED_DEPTH),
         "flags": "UInt32",
         "trace_id": "String",
         "span_id": "String",
         "event_name": "String",
     }
+    path = "request.resource_logs.scope_logs.log_records"
     return {
         **_origin("resource_logs", "scope_logs"),
-        **_repeated("request.resource_logs.scope_logs.log_records", 3, record),
+        **_repeated(path, 3, record),
+        **_repeated(f"{path}.body", 3, any_value_fields(NESTED_DEPTH)),
+        **_attributes(f"{path}.attributes", 4, NESTED_DEPTH),
     }
 
 

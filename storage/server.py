@@ -103,6 +103,9 @@ class ServerStore:
         with _errors():
             self._client.raw_insert("", insert_block=(part for part in (head, data) if part))
 
+    def flush(self) -> None:
+        """The server's own business: its fsync settings and replicas."""
+
     def close(self) -> None:
         self._client.close()
 

@@ -109,6 +109,9 @@ class Store(Protocol):
         `table` is trusted SQL: a table name, optionally followed by a column list in parentheses.
         """
 
+    def flush(self) -> None:
+        """Make what is committed survive a loss of power, where that is this process's business."""
+
     def close(self) -> None:
         """Wait for running statements and let go of everything. Idempotent."""
 

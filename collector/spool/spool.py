@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from collector.envelope import Envelope, unwrap, wrap
 from collector.protobuf import WireError
 from collector.signals import Signal
 from collector.spool.cipher import Cipher
+from collector.spool.lock import DirectoryLock
 from collector.spool.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -39,7 +40,9 @@ log = logging.getLogger(__name__)
 
 _SIGNALS = tuple(Signal)
 # Ids of one spool follow one another without gaps; two spools must not meet.
-_FIRST_ID_BITS = 62
+FIRST_ID_BITS = 62
+_BOOT_FILE = "boot_id"
+_SEGMENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -84,23 +87,36 @@ class Batch:
 
 @dataclass
 class _Segment:
-    """A file with the batches in it that are not settled: sequence number -> record."""
+    """A file with the batches in it that are not settled: sequence number -> record. `first_ids` has the first request
+    id of each of them."""
 
     path: Path
     waiting: dict[int, Record] = field(default_factory=dict)
     size: int = 0
+    first_ids: dict[int, int] = field(default_factory=dict)
 
 
 class Spool:
     """Appends batches durably, hands them out again, forgets them when settled. Thread-safe.
 
-    A directory belongs to one Spool at a time; the caller sees to that. Request ids are consecutive over the life of
+    A directory belongs to one Spool at a time. Request ids are consecutive over the life of
     the directory: an id that is neither in the store, nor in the spool, nor a dead letter is a request that was lost.
     """
 
-    def __init__(self, directory: Path, cipher: Cipher, settings: SpoolSettings) -> None:
-        """Raises SpoolError, SpoolDamaged: then nothing has been changed."""
+    def __init__(
+        self,
+        directory: Path,
+        cipher: Cipher,
+        settings: SpoolSettings,
+        flush_store: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Raises SpoolError, also when another process has the directory, SpoolDamaged: then nothing has been changed.
+
+        What was settled when the machine, and not only the process, went down is handed out again: the store may not
+        have reached its disk. `flush_store` makes it durable; it is called before files are removed.
+        """
         self.directory = directory
+        self._flush_store = flush_store
         self._cipher = cipher
         self._settings = settings
         self._lock = threading.Lock()
@@ -109,14 +125,22 @@ class Spool:
         self._broken = ""
         self._full = ""
         self._fd = -1
+        self._oldest_ms = 0
+        self._segment_began = time.monotonic()
         self._next_sequence = 1
-        self._next_request_id = secrets.randbits(_FIRST_ID_BITS)
+        self._next_request_id = secrets.randbits(FIRST_ID_BITS)
+        self._directory_lock = DirectoryLock(directory)
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._recover()
             self._begin_segment()
+            with open(directory / _BOOT_FILE, "w", encoding="ascii", opener=_private) as file:
+                file.write(_boot_id())
         except OSError as error:
+            self._directory_lock.release()
             raise SpoolError(f"collector.spool.path: cannot use {directory}: {error.strerror or error}") from error
+        except BaseException:
+            self._directory_lock.release()
+            raise
 
     def append(self, signal: Signal, requests: Sequence[Accepted]) -> Batch:
         """Write one batch; when this returns it survives a crash of process and machine.
@@ -154,53 +178,65 @@ class Spool:
             record = segment.waiting[batch.sequence]
             if request_ids is None:
                 del segment.waiting[batch.sequence]
+                segment.first_ids.pop(batch.sequence, None)
                 self._partly.pop(batch.sequence, None)
             else:
                 self._partly.setdefault(batch.sequence, set()).update(request_ids)
             self._remember(record, request_ids or ())
             if not segment.waiting:
                 self._full = ""
+            self._note_oldest()
             self._remove_settled()
+
+    def issued(self) -> tuple[int, list[tuple[int, int]]]:
+        """The next request id, and those that are not settled, as (first, last) in ascending order."""
+        with self._lock:
+            ranges: list[tuple[int, int]] = []
+            for segment in self._segments:
+                for sequence, record in segment.waiting.items():
+                    first, last = segment.first_ids[sequence], record.next_request_id - 1
+                    if ranges and ranges[-1][1] == first - 1:
+                        first = ranges.pop()[0]
+                    ranges.append((first, last))
+            return self._next_request_id, ranges
 
     @property
     def size_bytes(self) -> int:
-        with self._lock:
-            return sum(segment.size for segment in self._segments)
+        return sum(segment.size for segment in list(self._segments))
 
     @property
     def oldest_seconds(self) -> float:
         """How long the oldest unsettled batch has been waiting, 0 when there is none."""
-        with self._lock:
-            return self._oldest_seconds()
+        oldest = self._oldest_ms
+        return max(time.time() - oldest / 1000, 0.0) if oldest else 0.0
 
     def problem(self) -> str:
-        """Why nothing can be appended, '' when it can."""
-        with self._lock:
-            return self._problem()
+        """Why nothing can be appended, '' when it can. Never waits for the disk."""
+        if self._broken or self._full:
+            return self._broken or self._full
+        if (age := self.oldest_seconds) > self._settings.max_age_seconds:
+            return f"a batch has waited {age:.0f} s for the store, collector.spool.max_age_seconds is {self._settings.max_age_seconds:g}"
+        return ""
 
     def close(self) -> None:
         """Let go of the files. Idempotent."""
         with self._lock:
-            if not self._broken:
-                self._broken = "the spool is closed"
-                os.close(self._fd)
+            if self._broken:
+                return
+            if not any(segment.waiting for segment in self._segments):
+                with suppress(OSError):
+                    self._begin_segment()  # nothing is left to hand out again
+            self._broken = "the spool is closed"
+            os.close(self._fd)
+            self._directory_lock.release()
+
+    def _note_oldest(self) -> None:
+        oldest = next((record for segment in self._segments for record in segment.waiting.values()), None)
+        self._oldest_ms = oldest.time_ms if oldest else 0
 
     def _check_usable(self) -> None:
-        if problem := self._problem():
+        if problem := self.problem():
             raise SpoolFull(problem)
-
-    def _problem(self) -> str:
-        if self._broken or self._full:
-            return self._broken or self._full
-        if (age := self._oldest_seconds()) > self._settings.max_age_seconds:
-            return f"a batch has waited {age:.0f} s for the store, collector.spool.max_age_seconds is {self._settings.max_age_seconds:g}"
-        return ""
-
-    def _oldest_seconds(self) -> float:
-        oldest = min(
-            (record.time_ms for segment in self._segments for record in segment.waiting.values()), default=None
-        )
-        return max(time.time() - oldest / 1000, 0.0) if oldest is not None else 0.0
 
     def _write(self, signal: Signal, data: bytes, requests: int) -> None:
         sequence, next_id = self._next_sequence, self._next_request_id + requests
@@ -208,17 +244,25 @@ class Spool:
         time_ms = time.time_ns() // 1_000_000
         try:
             self._make_room(RECORD_BYTES + len(payload))
-            if self._segments[-1].size >= self._settings.segment_bytes:
-                self._begin_segment()
+            self._turn_segment()
             write_all(self._fd, record_head(Kind.BATCH, sequence, time_ms, next_id, payload), payload)
             os.fdatasync(self._fd)
         except OSError as error:
             self._take_back(error)
         segment = self._segments[-1]
         start = segment.size + RECORD_BYTES
+        segment.first_ids[sequence] = self._next_request_id
         segment.waiting[sequence] = Record(segment.path, Kind.BATCH, sequence, time_ms, next_id, start, len(payload))
         segment.size = start + len(payload)
         self._next_sequence, self._next_request_id = sequence + 1, next_id
+        self._note_oldest()
+
+    def _turn_segment(self) -> None:
+        """By size, and by time: the store recognises only so many batches that it has seen before."""
+        segment = self._segments[-1]
+        old = time.monotonic() - self._segment_began > _SEGMENT_SECONDS and segment.size > HEADER_BYTES
+        if old or segment.size >= self._settings.segment_bytes:
+            self._begin_segment()
 
     def _make_room(self, size: int) -> None:
         """Once full, full until a file can go: there is no use in trying again with every request."""
@@ -251,13 +295,17 @@ class Spool:
 
     def _make_way(self) -> None:
         """Let the newest file go, too, when all of it is settled: the next batch may find the room it needs."""
-        if not self._segments[-1].waiting and self._segments[-1].size > HEADER_BYTES:
+        segment = self._segments[-1]
+        if not segment.waiting and segment.size > HEADER_BYTES and self._store_is_flushed():
             with suppress(OSError):
+                os.ftruncate(self._fd, HEADER_BYTES)  # or there may be no room for the name of its successor
                 self._begin_segment()
 
     def _begin_segment(self) -> None:
         path = self.directory / f"{self._next_sequence:016d}{SUFFIX}"
         header = Header(self._cipher.key_id, self._next_sequence, self._next_request_id)
+        # What a file of this name, whose only batch a bad disk has lost, has said of that one.
+        path.with_suffix(SETTLED_SUFFIX).unlink(missing_ok=True)
         fd = create(path, header)
         if self._fd >= 0:
             os.close(self._fd)
@@ -265,17 +313,29 @@ class Spool:
         # A file without records is replaced by its successor, which has the same name.
         self._segments = [each for each in self._segments if each.path != path]
         self._segments.append(_Segment(path, size=HEADER_BYTES))
+        self._segment_began = time.monotonic()
         self._remove_settled()
 
     def _remove_settled(self) -> None:
         """The newest file stays: its header knows the next ids."""
-        for segment in [each for each in self._segments[:-1] if not each.waiting]:
+        settled = [each for each in self._segments[:-1] if not each.waiting]
+        if settled and not self._store_is_flushed():
+            return
+        for segment in settled:
             self._segments.remove(segment)
             try:
                 segment.path.unlink(missing_ok=True)
                 segment.path.with_suffix(SETTLED_SUFFIX).unlink(missing_ok=True)
             except OSError as error:
                 log.warning("cannot remove a file of the spool", extra={"file": str(segment.path), "error": str(error)})
+
+    def _store_is_flushed(self) -> bool:
+        try:
+            self._flush_store()
+        except Exception as error:
+            log.error("the spool keeps what the store may lose", extra={"error": str(error)})
+            return False
+        return True
 
     def _remember(self, record: Record, request_ids: Collection[int]) -> None:
         payload = b"".join(request_id.to_bytes(8, "little") for request_id in request_ids)
@@ -324,11 +384,23 @@ class Spool:
         self._next_sequence = max([found.header.first_sequence, *(each.sequence + 1 for each in known)])
         self._next_request_id = max([found.header.next_request_id, *(each.next_request_id for each in known)])
         segment = _Segment(path, {record.sequence: record for record in found.records}, found.end)
+        ids = [found.header.next_request_id, *(record.next_request_id for record in found.records)]
+        segment.first_ids = {record.sequence: first for record, first in zip(found.records, ids, strict=False)}
         self._segments.append(segment)
-        self._forget(segment, settled)
+        if self._same_boot():
+            self._forget(segment, settled)
+        self._note_oldest()
+
+    def _same_boot(self) -> bool:
+        try:
+            return (self.directory / _BOOT_FILE).read_text(encoding="ascii") == _boot_id()
+        except OSError:
+            return False
 
     def _forget(self, segment: _Segment, settled: Iterable[tuple[Record, list[int]]]) -> None:
         for record, request_ids in settled:
+            if record.sequence not in segment.waiting:
+                continue
             if request_ids:
                 self._partly.setdefault(record.sequence, set()).update(request_ids)
             else:
@@ -338,6 +410,14 @@ class Spool:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _boot_id() -> str:
+    """Another one after every start of the machine; '' where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def check_segment(path: Path, found: Scan, key_id: bytes, *, last: bool) -> None:

@@ -52,7 +52,7 @@ CREATE TABLE llm_calls (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, service, toStartOfHour(timestamp), provider, model, timestamp)
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 1000;
 
 -- Business and security events: guardrail decisions, budgets, approvals, evaluations, feedback.
 CREATE TABLE llm_events (
@@ -90,16 +90,16 @@ CREATE TABLE llm_calls_1m (
     provider LowCardinality(String),
     model LowCardinality(String),
     error_class LowCardinality(String),
-    calls SimpleAggregateFunction(sum, UInt64),
-    errors SimpleAggregateFunction(sum, UInt64),
-    streams SimpleAggregateFunction(sum, UInt64),
-    input_tokens SimpleAggregateFunction(sum, UInt64),
-    cached_input_tokens SimpleAggregateFunction(sum, UInt64),
-    cache_write_tokens SimpleAggregateFunction(sum, UInt64),
-    output_tokens SimpleAggregateFunction(sum, UInt64),
-    reasoning_tokens SimpleAggregateFunction(sum, UInt64),
+    calls SimpleAggregateFunction(sum, Int64),
+    errors SimpleAggregateFunction(sum, Int64),
+    streams SimpleAggregateFunction(sum, Int64),
+    input_tokens SimpleAggregateFunction(sum, Int64),
+    cached_input_tokens SimpleAggregateFunction(sum, Int64),
+    cache_write_tokens SimpleAggregateFunction(sum, Int64),
+    output_tokens SimpleAggregateFunction(sum, Int64),
+    reasoning_tokens SimpleAggregateFunction(sum, Int64),
     cost SimpleAggregateFunction(sum, Float64),
-    unpriced_calls SimpleAggregateFunction(sum, UInt64),
+    unpriced_calls SimpleAggregateFunction(sum, Int64),
     duration_sum SimpleAggregateFunction(sum, Float64),
     duration_ms AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Float64),
     time_to_first_token_ms AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Float64),

@@ -4,10 +4,11 @@ CREATE TABLE llm_aliases (
     key String COMMENT 'attribute key as an SDK emits it',
     slot LowCardinality(String) COMMENT 'what it means here',
     priority UInt8 COMMENT 'of the keys that fill one slot the smallest number wins',
-    dialect LowCardinality(String)
+    dialect LowCardinality(String),
+    rank String MATERIALIZED concat(leftPad(toString(priority), 3, '0'), slot) COMMENT 'both in one, for one look-up'
 ) ENGINE = MergeTree ORDER BY (slot, priority);
 
-CREATE DICTIONARY llm_alias (key String, slot String, priority UInt8 DEFAULT 0)
+CREATE DICTIONARY llm_alias (key String, rank String)
 PRIMARY KEY key SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_aliases')) LAYOUT(HASHED()) LIFETIME(0);
 
 -- What OpenTelemetry, gateways and frameworks call a provider, to gen_ai.provider.name ('' drops it).
@@ -35,12 +36,13 @@ CREATE TABLE llm_prices (
     cache_write Array(Float64),
     output Array(Float64),
     per_request Float64 COMMENT 'USD for one request',
-    version String
+    version String,
+    rates Array(Float64) MATERIALIZED arrayConcat(CAST(prompt_sizes, 'Array(Float64)'), input, cache_read, cache_write, output, [per_request])
+        COMMENT 'all of the above in one, for one look-up'
 ) ENGINE = MergeTree ORDER BY (price_id, tier, valid_from);
 
 CREATE DICTIONARY llm_price (
-    price_id String, tier String, valid_from DateTime, valid_to DateTime, prompt_sizes Array(Int64), input Array(Float64),
-    cache_read Array(Float64), cache_write Array(Float64), output Array(Float64), per_request Float64, version String
+    price_id String, tier String, valid_from DateTime, valid_to DateTime, rates Array(Float64), version String
 )
 PRIMARY KEY price_id, tier SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_prices'))
 LAYOUT(COMPLEX_KEY_RANGE_HASHED(range_lookup_strategy 'max')) RANGE(MIN valid_from MAX valid_to) LIFETIME(0);
@@ -58,11 +60,9 @@ WITH
             if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'],
                 ResourceAttributes['deployment.environment']) AS environment,
             CAST(
-                arrayMap(pair -> (pair.1.1, pair.2), arraySort(pair -> pair.1.2, arrayFilter(
-                    pair -> pair.1.2 > 0 AND pair.2 NOT IN ('', 'None', 'null', 'undefined', '__REDACTED__', '<REDACTED>', '[]', '{}'),
-                    arrayZip(
-                        arrayMap(key -> dictGet('${database}.llm_alias', ('slot', 'priority'), key), mapKeys(SpanAttributes)),
-                        mapValues(SpanAttributes))))),
+                arrayMap(pair -> (substring(pair.1, 4), pair.2), arraySort(pair -> pair.1, arrayFilter(
+                    pair -> pair.1 != '' AND pair.2 NOT IN ('', 'None', 'null', 'undefined', '__REDACTED__', '<REDACTED>', '[]', '{}'),
+                    arrayZip(arrayMap(key -> dictGet('${database}.llm_alias', 'rank', key), mapKeys(SpanAttributes)), mapValues(SpanAttributes))))),
                 'Map(LowCardinality(String), String)') AS slots
         FROM otel_traces
     ),
@@ -170,7 +170,7 @@ WITH
     priced AS (
         SELECT
             *,
-            dictGet('${database}.llm_price', ('prompt_sizes', 'input', 'cache_read', 'cache_write', 'output', 'per_request', 'version'),
+            dictGet('${database}.llm_price', ('rates', 'version'),
                 (price_id, if(emitted_tier != '' AND dictHas('${database}.llm_price', (price_id, emitted_tier), toDateTime(Timestamp)), emitted_tier, '')),
                 toDateTime(Timestamp)) AS price
         FROM measured
@@ -235,11 +235,12 @@ SELECT
     -- A stream without usage has cost something nobody knows; a failed call without usage has cost nothing.
     multiIf(
         NOT has_usage AND error_type != '', 0,
-        price.7 = '' OR NOT has_usage, NULL,
-        ((input_tokens - least(input_tokens, cached_input_tokens + cache_write_tokens)) * price.2[arrayCount(size -> input_tokens > size, price.1) AS step] + cached_input_tokens * price.3[step]
-            + cache_write_tokens * price.4[step] + output_tokens * price.5[step]) / 1e6 + price.6) AS cost,
+        price.2 = '' OR NOT has_usage, NULL,
+        -- Behind the n prompt sizes lie n prices of input, cache_read, cache_write and output each, and per_request.
+        ((input_tokens - least(input_tokens, cached_input_tokens + cache_write_tokens)) * price.1[(arrayCount(size -> input_tokens > size, arraySlice(price.1, 1, intDiv(length(price.1), 5) AS n)) AS step) + n] + cached_input_tokens * price.1[step + 2 * n]
+            + cache_write_tokens * price.1[step + 3 * n] + output_tokens * price.1[step + 4 * n]) / 1e6 + price.1[-1]) AS cost,
     if(slots['langfuse_cost'] != '', JSONExtract(slots['langfuse_cost'], 'total', 'Nullable(Float64)'), toFloat64OrNull(slots['reported_cost'])) AS reported_cost,
-    price.7 AS price_version,
+    price.2 AS price_version,
     multiIf(
         slots['langfuse_type'] != '', 'langfuse',
         slots['vercel_operation'] != '' OR ScopeName = 'gen_ai', 'vercel',

@@ -14,7 +14,7 @@ from collector.breaker import Breaker
 from collector.pipeline import Pipeline, PipelineSettings
 from storage.embedded import EmbeddedStore
 
-FAST = PipelineSettings(flush_seconds=0.02)
+FAST = PipelineSettings(flush_seconds=0.02, ack_seconds=60.0)
 WithPipeline = Callable[..., Any]
 WithCollector = Callable[..., Any]
 
@@ -49,7 +49,7 @@ def with_collector(llm_store: EmbeddedStore, tmp_path: Path) -> WithCollector:
             try:
                 return await use(collector)
             finally:
-                await collector.close(patience=0.5)
+                await collector.close(patience=0.5 if store else 30.0)
 
         return asyncio.run(main())
 

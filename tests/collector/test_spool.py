@@ -31,8 +31,23 @@ def accepted(*bodies: bytes, tenant: str = "shop", signal: Signal = Signal.TRACE
     return [Accepted(signal, tenant, body, time.time_ns(), body[:16].ljust(16, b"\0")) for body in bodies]
 
 
+_LATEST: dict[Path, Spool] = {}
+
+
 def opened(directory: Path, limits: SpoolSettings = UNLIMITED, cipher: Cipher = CIPHER) -> Spool:
-    return Spool(directory, cipher, limits)
+    """The next process on `directory`; one before that was not closed has crashed."""
+    if directory in _LATEST:
+        crash_of(_LATEST[directory])
+    _LATEST[directory] = Spool(directory, cipher, limits)
+    return _LATEST[directory]
+
+
+def crash_of(spool: Spool) -> None:
+    """The process is gone: its files are closed, and its lock with them."""
+    if not spool._broken:
+        spool._broken = "crashed"
+        os.close(spool._fd)
+        spool._directory_lock.release()
 
 
 def bodies(spool: Spool) -> list[list[bytes]]:
@@ -102,11 +117,11 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(crash=st.booleans())
     def reopen(self, crash: bool) -> None:
-        before, self.spool = self.spool, self.spool
-        if not crash:
-            before.close()
+        if crash:
+            crash_of(self.spool)
+        else:
+            self.spool.close()
         self.spool = self.open()
-        before.close()
 
     @invariant()
     def it_holds_what_is_not_settled_in_order(self) -> None:
@@ -514,3 +529,35 @@ def fails_once(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, call, fail)
+
+
+def test_after_a_restart_of_the_machine_what_was_settled_is_handed_out_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store may have lost what its disk had not; what it has not lost it recognises."""
+    spool = opened(tmp_path)
+    first, second = (spool.append(Signal.TRACES, accepted(b"x")) for _ in range(2))
+    spool.settle(first)
+    assert opened(tmp_path).waiting() == [second.sequence]
+    monkeypatch.setattr("collector.spool.spool._boot_id", lambda: "another")
+    assert opened(tmp_path).waiting() == [first.sequence, second.sequence]
+
+
+def test_files_go_only_when_the_store_is_on_its_disk(tmp_path: Path) -> None:
+    flushed: list[int] = []
+    fails = True
+
+    def flush() -> None:
+        flushed.append(len(list(tmp_path.glob("*.spool"))))
+        if fails:
+            raise OSError("no")
+
+    spool = Spool(tmp_path, CIPHER, SpoolSettings(segment_bytes=1), flush)
+    for batch in [spool.append(Signal.TRACES, accepted(b"x")) for _ in range(3)]:
+        spool.settle(batch)
+    assert flushed
+    kept = len(list(tmp_path.glob("*.spool")))
+    assert kept >= 3
+    fails = False
+    spool.append(Signal.TRACES, accepted(b"x"))
+    assert len(list(tmp_path.glob("*.spool"))) < kept

@@ -1,13 +1,18 @@
-"""docs/metrics.md is what the collector declares."""
+"""docs/metrics.md is what the collector and the receivers declare."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
 from collector.pipeline import _OUTCOMES
+from receivers.events import EventMetrics
 from receivers.intake import Refusal
+from receivers.kafka import KafkaMetrics
+from receivers.kafka.metrics import MessageOutcome
+from receivers.tail import TailMetrics
 from tests.docs.documents import code, document, rows
 
 TEXT = document("docs/metrics.md")
@@ -16,7 +21,10 @@ METRICS = [row for row in rows(TEXT) if row[0].startswith("`llmhub_")]
 
 def declared() -> dict[str, tuple[str, list[str]]]:
     """Type and labels of each metric by its name on /metrics."""
-    instruments = vars(CollectorMetrics(CollectorRegistry())).values()
+    registry = CollectorRegistry()
+    for part in (CollectorMetrics, Ledger, EventMetrics, TailMetrics, KafkaMetrics):
+        part(registry)
+    instruments = list(registry._collector_to_names)
     found = {}
     for instrument in instruments:
         assert isinstance(instrument, MetricWrapperBase)
@@ -34,6 +42,10 @@ def test_every_metric_is_documented_with_type_and_labels() -> None:
     assert len(METRICS) == len(documented)
 
 
+def test_every_entry_of_the_ledger_is_explained() -> None:
+    assert {str(entry) for entry in Entry} <= {row[0].strip("`") for row in rows(TEXT)}
+
+
 def test_every_metric_has_a_unit_and_a_meaning() -> None:
     assert all(row[3] and row[4] for row in METRICS)
 
@@ -44,5 +56,5 @@ def test_every_reason_of_a_refusal_is_explained() -> None:
 
 
 def test_every_outcome_of_a_request_is_explained() -> None:
-    outcomes = {"stored", "partial", "failed", *_OUTCOMES.values()}
+    outcomes = {"stored", "partial", "failed", *_OUTCOMES.values(), *map(str, MessageOutcome)}
     assert outcomes <= {row[0].strip("`") for row in rows(TEXT)}

@@ -12,6 +12,8 @@ import pytest
 from collector.errors import InvalidRequest, Overloaded, Unavailable
 from collector.pipeline import Signal
 from receivers import otlp_json
+from receivers.events import MAX_EVENTS
+from receivers.events_otlp import SCHEMA
 from receivers.intake import Refusal, Refused
 from receivers.otlp_response import failure
 from tests.docs.documents import blocks, document, rows, section
@@ -55,8 +57,17 @@ def test_the_attributes_fill_the_columns_that_they_are_said_to_fill() -> None:
         assert set(pairs) <= known
 
 
+def test_the_fields_of_an_event_are_those_of_the_schema() -> None:
+    text = section(TEXT, "Plain JSON events")
+    fields = {name for row in rows(text) for name in re.findall(r"`(\w+)`", row[0])}
+    assert fields == set(SCHEMA["$defs"]["call"]["properties"])
+    (sentence,) = re.findall(r"It needs `timestamp` too,.*?\.", text, re.DOTALL)
+    assert set(SCHEMA["$defs"]["event"]["properties"]) - {"event"} <= set(re.findall(r"`(\w+)`", sentence))
+    assert f"at most {MAX_EVENTS} events" in text
+
+
 def test_the_hand_made_export_is_a_valid_request() -> None:
-    (block,) = [block for block in blocks(TEXT, "sh") if "curl" in block]
+    (block,) = [block for block in blocks(TEXT, "sh") if "/v1/traces " in block]
     body = block[block.index("-d '") + 4 : block.index("'\nllmhub")]
     body = re.sub(r"'\"\$\(date \+%s\)\"'", "1700000000", body)
     assert json.loads(body)

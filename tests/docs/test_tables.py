@@ -11,7 +11,17 @@ from storage.embedded import EmbeddedStore
 from tests.docs.documents import DOCUMENTS, blocks, code, command_lines, document, rows, section
 
 TEXT = document("docs/tables.md")
-TABLES = ("llm_calls", "llm_calls_1m", "llm_events", "dead_letters", "otel_traces", "otel_logs")
+TABLES = (
+    "llm_calls",
+    "llm_calls_1m",
+    "llm_events",
+    "dead_letters",
+    "rejected_records",
+    "ingest_requests",
+    "ingest_ledger",
+    "otel_traces",
+    "otel_logs",
+)
 METRIC_KINDS = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 QUERIES = [
     pytest.param(query, id=f"{path.name}: {' '.join(query.split())[:60]}")

@@ -85,7 +85,8 @@ class Hub:
     def __init__(self, directory: Path, settings: Mapping[str, str] | None = None, *, dsn: str = "") -> None:
         self.directory = directory
         self.dsn = dsn or f"chdb://{directory / 'store'}"
-        self.settings = {"storage.clickhouse_http.users": USERS, **(settings or {})}
+        # No spans but those of the tests.
+        self.settings = {"storage.clickhouse_http.users": USERS, "collector.canary_seconds": "0", **(settings or {})}
         self._http = urllib3.PoolManager(maxsize=64, retries=False, timeout=60.0)
         self._out = directory / "out.txt"
         self._err = directory / "hub.log"
@@ -143,6 +144,10 @@ class Hub:
         return llmhub(
             self.directory, "query", sql, "--store", self.dsn, "--format", "JSONEachRow", settings=self.settings
         )
+
+    def command(self, *arguments: str | Path) -> Ran:
+        """A command on the hub's store and spool, whether the hub runs or not."""
+        return llmhub(self.directory, *arguments, "--store", self.dsn, settings=self.settings)
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)

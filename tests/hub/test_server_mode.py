@@ -10,8 +10,10 @@ import grpc
 import pytest
 
 from collector.signals import Signal
+from collector.sweep import Sweep
+from storage.store import open_store
 from tests.collector.requests import SECOND, call, gauge, logs, span, traces
-from tests.hub.process import Exports, Hub
+from tests.hub.process import Exports, Hub, until
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 @pytest.fixture(scope="module")
 def remote(server: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     dsn = f"clickhouse://default@{server.addresses['ClickHouse HTTP']}/other"
-    running = Hub(tmp_path_factory.mktemp("remote"), dsn=dsn)
+    running = Hub(tmp_path_factory.mktemp("remote"), {"sweep.interval_seconds": "0"}, dsn=dsn)
     yield running
     running.close()
 
@@ -60,6 +62,19 @@ def test_spans_logs_and_metrics_are_stored_and_calls_priced(
     assert count(server, f"otel_metrics_gauge WHERE MetricName = '{service}' AND Value = 2.5") == 1
 
 
+def test_spans_that_come_again_are_swept(server: Hub, remote: Hub, remote_exports: Exports, service: str) -> None:
+    ours = f"WHERE service = '{service}'"
+    request = traces(call(), call(), service=service).SerializeToString()
+    for again in range(2):
+        remote_exports.send(Signal.TRACES, request + b"\x0a\x00" * again)  # other bytes, the same spans
+    assert count(server, f"llm_calls {ours}") == 4
+    store = open_store(remote.dsn)
+    assert Sweep(store).run_once().repeats == 2
+    store.close()
+    assert count(server, f"llm_calls {ours}") == 2
+    assert server.rows(f"SELECT sum(calls) AS calls FROM other.llm_calls_1m {ours}") == [{"calls": 2}]
+
+
 def test_a_bad_record_is_reported_and_a_bad_request_refused(server: Hub, remote_exports: Exports, service: str) -> None:
     late = span(start_time_unix_nano=2 * SECOND)
     answer = remote_exports.send(Signal.TRACES, traces(span(), late, service=service).SerializeToString())
@@ -76,16 +91,16 @@ def test_query_reads_from_the_server(remote: Hub) -> None:
     assert "(UNKNOWN_TABLE)" in ran.err
 
 
-def test_without_its_server_it_is_alive_but_not_ready_and_senders_are_told_to_come_again(
-    server: Hub, remote: Hub, remote_exports: Exports
-) -> None:
+def test_without_its_server_it_acknowledges_from_the_spool(server: Hub, remote: Hub, remote_exports: Exports) -> None:
     server.close()
-    readiness = remote.api("/readyz")
-    assert readiness.status == 503
-    assert "storage.dsn" in readiness.json()["problems"]["storage"]
+    assert remote_exports.send(Signal.TRACES, traces(span()).SerializeToString()) == b""
+    assert until(lambda: remote.metric("llmhub_spool_batches") == 1)
+    assert remote.api("/readyz").status == 200
     assert remote.api("/healthz").status == 200
-    code, text = remote_exports.code(Signal.TRACES, traces(span()).SerializeToString())
-    assert (code, "send again" in text) == (grpc.StatusCode.UNAVAILABLE, True)
+    ran = remote.command("status")
+    assert ran.code == 1
+    assert "1 batches wait" in ran.out
+    assert "the store cannot be asked" in ran.out
 
 
 def count(server: Hub, source: str) -> int:

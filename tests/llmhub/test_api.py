@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -25,8 +26,12 @@ async def stuck() -> str:
     return ""
 
 
+async def status() -> dict[str, Any]:
+    return {"balanced": True}
+
+
 def test_readiness_names_each_check_that_fails() -> None:
-    client = TestClient(api_app(CollectorRegistry(), {"a": fine, "b": broken}))
+    client = TestClient(api_app(CollectorRegistry(), {"a": fine, "b": broken}, status))
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json() == {"ready": False, "problems": {"b": "the disk is full; free some space"}}
@@ -35,13 +40,17 @@ def test_readiness_names_each_check_that_fails() -> None:
 
 def test_readiness_does_not_wait_for_a_check_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "CHECK_SECONDS", 0.05)
-    answer = TestClient(api_app(CollectorRegistry(), {"store": stuck})).get("/readyz")
+    answer = TestClient(api_app(CollectorRegistry(), {"store": stuck}, status)).get("/readyz")
     assert (answer.status_code, answer.json()["problems"]) == (503, {"store": "no answer within 0.05 s"})
 
 
 def test_metrics_shows_the_registry_it_was_given() -> None:
     registry = CollectorRegistry()
     Counter("things", "Things", registry=registry).inc(3)
-    answer = TestClient(api_app(registry, {})).get("/metrics")
+    answer = TestClient(api_app(registry, {}, status)).get("/metrics")
     assert "things_total 3.0" in answer.text
     assert answer.headers["content-type"].startswith("text/plain")
+
+
+def test_status_is_what_the_hub_says_of_itself() -> None:
+    assert TestClient(api_app(CollectorRegistry(), {}, status)).get("/status").json() == {"balanced": True}

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from llmhub.config import Config, ConfigError, every_setting, load
+from receivers.kafka import KafkaProducerSettings, KafkaSettings
+from receivers.kafka.settings import consumer_properties, producer_properties
 from storage.endpoint import EndpointUser
 
 USERS = "LLMHUB_STORAGE__CLICKHOUSE_HTTP__USERS"
@@ -158,7 +160,10 @@ def test_keys_lists_every_setting_once_with_its_default() -> None:
     assert listed["receivers.otlp_grpc.max_message_bytes"] == 20 * 1024 * 1024
     assert listed["storage.clickhouse_http.users"] == ()
     assert listed["shutdown_seconds"] == 20.0
-    assert not any(isinstance(default, dict) for default in listed.values())
+    assert {key for key, default in listed.items() if isinstance(default, dict)} == {
+        "receivers.kafka.client",
+        "receivers.kafka.producer.client",
+    }
 
 
 def test_service_links_of_kubernetes_are_no_settings() -> None:
@@ -179,3 +184,24 @@ def test_an_exposed_clickhouse_interface_needs_a_password_for_each_user() -> Non
 def test_room_for_less_than_one_request_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"collector\.max_pending_bytes is 1000, less than the largest request"):
         load(None, {"LLMHUB_COLLECTOR__MAX_PENDING_BYTES": "1000"})
+
+
+def test_properties_of_kafkas_client_come_from_the_file_and_the_environment(tmp_path: Path) -> None:
+    path = written(tmp_path, "receivers: {kafka: {brokers: 'b:9092', client: {sasl.username: hub}}}")
+    kafka = load(path, {"LLMHUB_RECEIVERS__KAFKA__CLIENT__SASL_PASSWORD": "hunter2"}).receivers.kafka
+    properties = consumer_properties(kafka)
+    assert (properties["sasl.username"], properties["sasl.password"]) == ("hub", "hunter2")
+    assert "hunter2" not in repr(kafka)
+
+
+def test_what_the_guarantees_rest_on_cannot_be_set_as_a_property_of_kafkas_client() -> None:
+    client = {"enable.auto.offset.store": True, "enable.idempotence": False, "acks": 1}
+    assert consumer_properties(KafkaSettings(client=client))["enable.auto.offset.store"] is False
+    assert producer_properties(KafkaProducerSettings(client=client))["acks"] == "all"
+
+
+def test_a_secret_of_the_wrong_kind_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(None, {"LLMHUB_RECEIVERS__KAFKA__CLIENT": "{sasl.password: [hunter2]}"})
+    assert "receivers.kafka.client" in str(raised.value)
+    assert "hunter2" not in str(raised.value)

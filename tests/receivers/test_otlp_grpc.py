@@ -118,12 +118,13 @@ def test_an_oversize_request_is_refused_with_the_setting_and_counted(
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
-def test_a_request_far_over_the_limit_never_reaches_memory(
+def test_a_request_far_over_the_limit_is_refused_unread(
     call: Callable[..., bytes], recorder: Recorder, compression: grpc.Compression
 ) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         call(bytes(50_000_000), compression=compression)
-    assert caught.value.code() is CODE.RESOURCE_EXHAUSTED
+    assert caught.value.code() is CODE.INVALID_ARGUMENT
+    assert "receivers.otlp_grpc.max_message_bytes" in str(caught.value.details())
     assert recorder.submitted == []
     call(exports.traces())
 

@@ -1,0 +1,51 @@
+"""One process at a time in a spool's directory: two would overwrite each other's batches."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from collector.spool.segment import SpoolError
+
+LOCK_FILE = "lock"
+# A restarting hub may need a moment to go.
+_PATIENCE_SECONDS = 1.0
+
+
+class DirectoryLock:
+    """Holds `directory`, made with mode 0700 when it is not there, until `release` or the end of the process."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises SpoolError."""
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise SpoolError(f"collector.spool.path: cannot use {directory}: {error.strerror or error}") from error
+        if not _try(self._fd):
+            self.release()
+            raise SpoolError(
+                f"collector.spool.path: {directory} is in use by another process of a hub: stop that one, or give this one "
+                "another directory"
+            )
+
+    def release(self) -> None:
+        """Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _try(fd: int) -> bool:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True

@@ -1,0 +1,171 @@
+"""Spans that came again, long after their first copy: a call counts once however often it is sent.
+
+Asking at every insert whether a span is known would cost more than storing it. So repetitions are stored, and once a
+minute a sweep looks at what was inserted since the last one: of calls that agree in tenant, trace id, span id and
+start, all but the first stored are noted in `llm_call_repeats`, subtracted from `llm_calls_1m` and deleted from `llm_calls`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from string import Template
+
+from collector.metrics import CollectorMetrics
+from storage.statement import quote_name
+from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+BATCH_CALLS = 500_000
+"""New calls that one statement compares, and about as many repetitions are taken out at a time: some 300 MB of memory."""
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """How soon a repetition no longer counts."""
+
+    interval_seconds: float = 60.0
+    """Seconds between the end of a sweep and the start of the next; 0: no sweeps."""
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What one run took out: calls, the distinct minutes they were in (counted anew in each batch), and its time."""
+
+    repeats: int
+    minutes: int
+    seconds: float
+
+
+class Sweep:
+    """Takes repeated calls out of one store. Blocking; one thread, and one hub a store, may sweep at a time.
+
+    Each step can be done again without harm, and a sweep that was interrupted is finished before the next begins:
+    its number is in `llm_call_repeats` and not yet in `llm_sweeps`.
+    """
+
+    def __init__(self, store: Store, *, batch_calls: int = BATCH_CALLS) -> None:
+        self._store = store
+        self._batch = batch_calls
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Let a running sweep end after the batch it is at; the next one goes on there. Thread-safe."""
+        self._stopping.set()
+
+    def run_once(self) -> SweepReport:
+        """Take out what was repeated in everything that is in `llm_calls` by now. Raises StoreError."""
+        started = time.perf_counter()
+        (state,) = self._store.rows(_text("state"))
+        run = _Run(self._store, state["sweep"] + 1, state["block"])
+        run.finish()
+        if state["newest"] != state["block"]:
+            looked_at_all = self._look(run, state["newest"])
+            run.finish()
+            if looked_at_all:
+                run.record(state["newest"], 0)
+        return SweepReport(run.repeats, run.minutes, time.perf_counter() - started)
+
+    def _look(self, run: _Run, newest: int) -> bool:
+        """Note the repetitions, slice by slice; False when told to stop before the end."""
+        params = {"since": str(run.block), "until": str(newest), "slice": str(self._batch)}
+        for each in self._store.rows(_text("slices"), params=params):
+            # A batch may be cut off by its size, so what is left of the slice is looked at again.
+            while run.find(each["first"], each["last"], self._batch) >= self._batch:
+                run.finish()
+            if self._stopping.is_set():
+                return False
+        return True
+
+
+class _Run:
+    """The steps of one run and what they came to. A run has a sweep for each batch of repetitions, and one for its end."""
+
+    def __init__(self, store: Store, sweep: int, block: int) -> None:
+        self._store = store
+        self._sweep = sweep
+        self.block = block
+        self.repeats = 0
+        self.minutes = 0
+
+    def find(self, first: int, last: int, batch: int) -> int:
+        """Note the repetitions between two instants (nanoseconds since 1970); returns how many are noted by now."""
+        self._execute("find", since=self.block, first=first, last=last, batch=batch)
+        return self._found()[0]
+
+    def finish(self) -> None:
+        """Take out what is noted."""
+        repeats, minutes = self._found()
+        if repeats:
+            self._execute("correct")
+            self._execute("delete")
+            self.record(self.block, repeats)
+            self.repeats += repeats
+            self.minutes += minutes
+
+    def record(self, block: int, repeats: int) -> None:
+        """This sweep is finished, and everything up to the insert `block` was looked at."""
+        self._execute("record", block=block, repeats=repeats)
+        self._sweep += 1
+
+    def _found(self) -> tuple[int, int]:
+        (row,) = self._store.rows(_text("found"), params={"sweep": str(self._sweep)})
+        return row["repeats"], row["minutes"]
+
+    def _execute(self, name: str, **values: int) -> None:
+        sql = Template(_text(name))
+        self._store.execute(sql.substitute(values, sweep=self._sweep, database=quote_name(self._store.database)))
+
+
+class Sweeper:
+    """Sweeps at an interval, in a thread beside the event loop."""
+
+    def __init__(self, sweep: Sweep, metrics: CollectorMetrics, settings: SweepSettings) -> None:
+        self._sweep = sweep
+        self._metrics = metrics
+        self._interval = settings.interval_seconds
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin with a sweep at once: the last process may have been interrupted in one."""
+        if self._interval:
+            self._task = asyncio.create_task(self._run())
+
+    async def stop(self, grace: float) -> None:
+        """Wait at most `grace` seconds for a sweep under way to end after its batch. Idempotent."""
+        self._sweep.stop()
+        self._stopping.set()
+        if self._task:
+            await asyncio.wait([self._task], timeout=grace)
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            await asyncio.to_thread(self._once)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._interval)
+
+    def _once(self) -> None:
+        try:
+            report = self._sweep.run_once()
+        except Exception as error:
+            self._metrics.sweeps.labels("failed").inc()
+            log.warning("a sweep failed; the next one goes on where it stopped", extra={"error": str(error)})
+            return
+        self._metrics.sweeps.labels("finished").inc()
+        self._metrics.sweep_repeats.inc(report.repeats)
+        self._metrics.sweep_seconds.observe(report.seconds)
+        if report.repeats:
+            log.info("took repeated calls out", extra={"calls": report.repeats, "seconds": round(report.seconds, 3)})
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files("storage").joinpath(f"sql/sweep/{name}.sql").read_text(encoding="utf-8")

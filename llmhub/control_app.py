@@ -1,0 +1,76 @@
+"""What the control socket offers: what an operator may see and change while the hub runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
+
+from collector.assembly import Collector
+from llmhub.status import Status
+from storage.store import StoreError
+
+REPLAY_MOST = 32
+"""Letters that one request may replay: they go through the pipeline together."""
+
+Ids = Annotated[list[int], Body()]
+
+
+def control_app(collector: Collector, status: Status) -> FastAPI:
+    """JSON in and out. Errors are {"detail": what is wrong}."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    letters = collector.dead_letters
+
+    @app.exception_handler(StoreError)
+    async def store_error(_: Request, error: StoreError) -> JSONResponse:
+        return JSONResponse({"detail": f"the store: {error.message}"}, 503)
+
+    @app.get("/ping")
+    async def ping() -> str:
+        return "ok"
+
+    @app.get("/status")
+    async def report() -> dict[str, Any]:
+        return await status.report()
+
+    @app.get("/dlq")
+    async def newest(limit: int) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(letters.newest, limit)
+
+    @app.get("/dlq/replayable")
+    async def replayable() -> list[int]:
+        return await asyncio.to_thread(letters.replayable)
+
+    @app.get("/dlq/older")
+    async def older(days: float) -> list[int]:
+        return await asyncio.to_thread(letters.older_than, days)
+
+    @app.get("/dlq/{request_id}")
+    async def show(request_id: int) -> dict[str, Any]:
+        try:
+            letter = await asyncio.to_thread(letters.get, request_id)
+        except ValueError as error:
+            raise HTTPException(409, f"dead letter {request_id}: {error}; set collector.spool.key_file") from error
+        if letter is None:
+            raise HTTPException(404, f"there is no dead letter {request_id}: `llmhub dlq list` shows them")
+        return {
+            **{name: getattr(letter, name) for name in ("request_id", "tenant", "reason", "records", "replayed")},
+            "signal": letter.signal.value,
+            "received_ns": letter.received_ns,
+            "size": len(letter.body),
+            "body": base64.b64encode(letter.body).decode(),
+        }
+
+    @app.post("/dlq/replay")
+    async def replay(request_ids: Ids) -> list[dict[str, Any]]:
+        done = await asyncio.gather(*map(collector.replayer.replay, request_ids[:REPLAY_MOST]))
+        return [{"request_id": each.request_id, "outcome": each.outcome, "detail": each.detail} for each in done]
+
+    @app.post("/dlq/purge")
+    async def purge(request_ids: Ids) -> int:
+        return await asyncio.to_thread(letters.purge, request_ids)
+
+    return app

@@ -1,0 +1,48 @@
+"""Operator's commands on a hub: the one that runs, or one without doors that lives as long as the command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from collector.assembly import Collector
+from llmhub.config import Config
+from llmhub.control import ControlClient, ControlServer, NoHub
+from llmhub.control_app import control_app
+from llmhub.hub import prepare_store
+from llmhub.status import Status
+from storage.store import Store
+
+T = TypeVar("T")
+
+_GRACE_SECONDS = 5.0
+
+
+def with_hub(config: Config, use: Callable[[ControlClient], T]) -> T:
+    """What `use` returns. Raises what it raises, StoreError, SchemaError, SpoolError, KeyFileError."""
+    client = ControlClient(config.spool_directory)
+    try:
+        client.get("/ping")
+    except NoHub:
+        store = prepare_store(config)
+        try:
+            return asyncio.run(_serve(config, store, lambda: use(client)))
+        finally:
+            store.close()
+    return use(client)
+
+
+async def _serve(config: Config, store: Store, use: Callable[[], T]) -> T:
+    collector = Collector(store, config.collector, CollectorRegistry(), config.spool_directory)
+    app = control_app(collector, Status(collector, store, config.collector))
+    control = ControlServer(app, collector.spool.directory)
+    try:
+        await collector.start()
+        await control.start()
+        return await asyncio.to_thread(use)
+    finally:
+        await control.stop(_GRACE_SECONDS)
+        await collector.close()

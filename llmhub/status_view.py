@@ -1,0 +1,63 @@
+"""A status report for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_ENTRIES = ("received", "recovered", "acknowledged", "stored", "duplicate", "dead_lettered", "refused", "under_way")
+
+
+def show_status(report: dict[str, Any], out: Console) -> None:
+    """Print what `Status.report` returns: the ledger, a line a part, and then what is wrong."""
+    _show_ledger(report["ledger"], out)
+    for name, text in _lines(report):
+        out.print(f"{name:<14} {text}", markup=False, highlight=False, soft_wrap=True)
+    for problem in report["problems"]:
+        out.print(f"! {problem}", markup=False, highlight=False, soft_wrap=True)
+    if report["balanced"]:
+        out.print("The ledger balances.")
+
+
+def _show_ledger(rows: list[dict[str, Any]], out: Console) -> None:
+    table = Table("tenant", "signal", title="Requests since the hub was started", title_justify="left")
+    for entry in _ENTRIES:
+        table.add_column(entry.replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(row["tenant"], row["signal"], *(f"{row[entry]:,}" for entry in _ENTRIES))
+    out.print(table if rows else "No request has come in since the hub was started.")
+
+
+def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
+    spool, breaker, canary, store = (report[name] for name in ("spool", "breaker", "canary", "store"))
+    lines = [
+        (
+            "spool",
+            f"{spool['batches']} batches wait, the oldest for {spool['oldest_seconds']} s (at most {spool['max_age_seconds']:g} s); "
+            f"{spool['bytes']:,} of {spool['max_bytes']:,} bytes",
+        ),
+        ("breaker", f"{breaker['state']} {breaker['last_error']}".strip()),
+        ("duplicates", f"recognised for {report['duplicate_window_seconds']} s"),
+        ("canary", f"seen after {canary['lag_seconds']} s, {canary['failures']} failures"),
+    ]
+    if "error" in store:
+        return lines
+    ids, letters = store["request_ids"], store["dead_letters"]
+    lines.append(("dead letters", f"{letters['waiting']} wait, {letters['replayed']} were replayed"))
+    lines.append(
+        (
+            "store",
+            f"of the request ids {ids['first']} to {ids['next'] - 1} {ids['stored']:,} are stored, {ids['spooled']:,} in the "
+            f"spool, {ids['missing']:,} missing, {ids['twice']:,} stored twice",
+        )
+    )
+    return lines + [("", _difference(row)) for row in store["differences"]]
+
+
+def _difference(row: dict[str, Any]) -> str:
+    return (
+        f"tenant {row['tenant']}, {row['signal']}: {row['received']:,} records received, {row['stored']:,} in the tables, "
+        f"{row['rejected']:,} rejected"
+    )

@@ -1,0 +1,148 @@
+"""Requests into Kafka instead of into the store, for ClickHouse's Kafka engine to read (docs/kafka.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from collector.duplicates import digest_of
+from collector.envelope import check_framing, wrap
+from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
+from collector.pipeline import Acknowledgement, Signal
+from receivers.kafka.metrics import KafkaMetrics
+from receivers.kafka.settings import PRODUCER_SECTION, KafkaProducerSettings, producer_properties
+from receivers.listener import ListenError
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.1
+_RETRY_SECONDS = 1.0
+_TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
+_OUTCOMES: dict[type[HubError], str] = {
+    InvalidRequest: "invalid",
+    Overloaded: "overloaded",
+    Unavailable: "unavailable",
+}
+Delivery = tuple["asyncio.Future[None]", KafkaError | None]
+
+
+class KafkaIntake:
+    """An Intake that acknowledges a request when all in-sync replicas have it. For use on the running event loop."""
+
+    def __init__(
+        self, settings: KafkaProducerSettings, metrics: KafkaMetrics, refused: Callable[[Signal, str], None]
+    ) -> None:
+        """`refused` counts what receivers refuse by themselves."""
+        self._settings = settings
+        self._metrics = metrics
+        self.refused = refused
+        self._ids = itertools.count(time.time_ns())
+        self._delivered: list[Delivery] = []
+        self._stopping = threading.Event()
+        self._grace = 0.0
+        self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
+
+    async def start(self) -> str:
+        """Returns the brokers. Raises ListenError, which names the setting; brokers that are away are waited for."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            properties: dict[str, Any] = {**producer_properties(self._settings), "error_cb": self._on_error}
+            self._producer = confluent_kafka.Producer(properties, logger=log)
+        except KafkaException as error:
+            raise ListenError(
+                f"{PRODUCER_SECTION}: Kafka's client refuses its settings: {error.args[0].str()}. Correct "
+                f"{PRODUCER_SECTION}.client, whose keys are properties of librdkafka."
+            ) from None
+        self._thread.start()
+        return self._settings.brokers
+
+    async def stop(self, grace: float) -> None:
+        """Wait up to `grace` seconds for the brokers. What they have not acknowledged by then was not acknowledged."""
+        if self._thread.is_alive():
+            self._grace = grace
+            self._stopping.set()
+            await asyncio.to_thread(self._thread.join)
+
+    async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+        """Raises InvalidRequest, Overloaded or Unavailable; on the last two the sender may send again."""
+        outcome = "failed"
+        try:
+            if body:
+                await self._produce(signal, self._envelope(signal, tenant, body))
+            outcome = "stored"
+            return Acknowledgement()
+        except HubError as error:
+            outcome = _OUTCOMES.get(type(error), "failed")
+            raise
+        finally:
+            self._metrics.produced.labels(signal, outcome).inc()
+
+    def _envelope(self, signal: Signal, tenant: str, body: bytes) -> bytes:
+        """The bytes that the writer would insert, and with the same meaning: one length-delimited envelope."""
+        check_framing(signal, body)
+        digest = digest_of(signal, tenant, body)
+        return wrap(signal, tenant, body, request_id=next(self._ids), received_ns=time.time_ns(), digest=digest).data
+
+    async def _produce(self, signal: Signal, value: bytes) -> None:
+        if self._stopping.is_set():
+            raise Unavailable("The hub is shutting down. Send again in a moment.", _RETRY_SECONDS)
+        future: asyncio.Future[None] = self._loop.create_future()
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            self._delivered.append((future, error))
+
+        try:
+            self._producer.produce(f"{self._settings.topic_prefix}{signal}", value, on_delivery=delivered)
+        except BufferError:
+            raise Overloaded(
+                f"Kafka is slow or away: {PRODUCER_SECTION}.max_pending_bytes wait for it. Send again later.",
+                _RETRY_SECONDS,
+            ) from None
+        except KafkaException as error:
+            raise _failure(error.args[0]) from None
+        await future
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            self._producer.poll(_POLL_SECONDS)
+            self._tell_senders()
+        self._producer.flush(self._grace)
+        self._producer.purge()
+        self._producer.flush(_POLL_SECONDS)
+        self._tell_senders()
+
+    def _tell_senders(self) -> None:
+        if self._delivered:
+            done, self._delivered = self._delivered, []
+            self._loop.call_soon_threadsafe(_resolve, done)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._metrics.errors.labels(error.name()).inc()
+        log.warning("Kafka reports an error", extra={"error": error.str(), "code": error.name()})
+
+
+def _resolve(deliveries: list[Delivery]) -> None:
+    for future, error in deliveries:
+        if future.done():  # the sender has gone
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(_failure(error))
+
+
+def _failure(error: KafkaError) -> HubError:
+    if error.code() in _TOO_LARGE:
+        return InvalidRequest(
+            "The request is larger than Kafka takes. Send fewer records a request, or raise message.max.bytes in "
+            f"{PRODUCER_SECTION}.client and max.message.bytes of the topic."
+        )
+    return Unavailable(f"Kafka cannot take data now ({error.name()}). Send again.", _RETRY_SECONDS)

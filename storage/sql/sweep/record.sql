@@ -1,0 +1,1 @@
+INSERT INTO ${database}.llm_sweeps (sweep, block, repeats) VALUES (${sweep}, ${block}, ${repeats})

@@ -1,0 +1,104 @@
+"""The status while requests come in, wait and are lost."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from collector.assembly import Collector
+from collector.breaker import Breaker
+from collector.pipeline import PipelineSettings
+from collector.signals import Signal
+from llmhub import status as module
+from llmhub.status import Status
+from storage.embedded import EmbeddedStore
+from storage.store import StoreError
+from tests.collector.flaky import FlakyStore
+from tests.collector.requests import span, traces
+
+FAST = PipelineSettings(flush_seconds=0.02)
+
+
+async def started(store: Any, directory: Path) -> tuple[Collector, Status]:
+    collector = Collector(store, FAST, CollectorRegistry(), directory / "spool", Breaker(recovery_seconds=0.2))
+    await collector.start()
+    return collector, Status(collector, store, FAST)
+
+
+@pytest.fixture(autouse=True)
+def _always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FRESH_SECONDS", 0.0)
+
+
+async def send(collector: Collector, requests: int) -> None:
+    for _ in range(requests):
+        await collector.pipeline.submit(Signal.TRACES, "status", traces(span()).SerializeToString())
+
+
+def test_requests_under_way_are_not_taken_for_lost(llm_store: EmbeddedStore, tmp_path: Path) -> None:
+    async def main() -> list[dict[str, Any]]:
+        collector, status = await started(llm_store, tmp_path)
+        senders = [asyncio.create_task(send(collector, 8)) for _ in range(20)]
+        reports = []
+        while not all(task.done() for task in senders):
+            reports.append(await status.report())
+        await asyncio.gather(*senders)
+        reports.append(await status.report())
+        await collector.close()
+        return reports
+
+    reports = asyncio.run(main())
+    ids = [report["store"]["request_ids"] for report in reports]
+    assert all((each["missing"], each["twice"]) == (0, 0) for each in ids)
+    assert all(report["imbalance"] == 0 for report in reports)
+    assert (ids[-1]["stored"], ids[-1]["spooled"]) == (160, 0)
+
+
+def test_what_waits_in_the_spool_is_neither_stored_nor_lost(llm_store: EmbeddedStore, tmp_path: Path) -> None:
+    flaky: Any = FlakyStore(llm_store)
+
+    async def main() -> tuple[dict[str, Any], dict[str, Any]]:
+        collector, status = await started(flaky, tmp_path)
+        await send(collector, 2)
+        flaky.error = StoreError("connection refused")
+        await send(collector, 3)
+        waiting = await status.report()
+        flaky.error = None
+        while collector.spool.waiting():
+            await asyncio.sleep(0.02)
+        drained = await status.report()
+        await collector.close()
+        return waiting, drained
+
+    waiting, drained = asyncio.run(main())
+    ids = waiting["store"]["request_ids"]
+    assert (ids["stored"], ids["spooled"], ids["missing"]) == (2, 3, 0)
+    (row,) = waiting["ledger"]
+    assert (row["received"], row["stored"], row["under_way"]) == (5, 2, 3)
+    assert waiting["breaker"]["state"] != "closed"
+    assert any("connection refused" in problem for problem in waiting["problems"])
+    assert drained["store"]["request_ids"]["stored"] == 5
+
+
+def test_a_store_that_cannot_be_asked_proves_nothing(
+    llm_store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise StoreError.clickhouse(241, "MEMORY_LIMIT_EXCEEDED", "would quote: secret")
+
+    async def main() -> dict[str, Any]:
+        flaky: Any = FlakyStore(llm_store)
+        collector, status = await started(flaky, tmp_path)
+        monkeypatch.setattr(flaky, "rows", refuse, raising=False)
+        report = await status.report()
+        await collector.close()
+        return report
+
+    report = asyncio.run(main())
+    assert report["balanced"] is None
+    assert "MEMORY_LIMIT_EXCEEDED" in str(report["problems"])
+    assert "secret" not in str(report)
