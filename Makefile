@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types layers check wheel-test bench clean
+.PHONY: demo test soak lint types layers check wheel-test bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/llmhub demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# The fault tests for as long as it takes to believe them, with their progress: about an hour.
+soak: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/faults --soak
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -249,6 +249,31 @@ def test_a_request_that_the_store_alone_refuses_becomes_a_dead_letter_and_holds_
     assert "cursed" not in stored(llm_store, tenant)
 
 
+def test_a_batch_that_is_committed_and_never_confirmed_is_stored_once_and_no_dead_letter(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """A balancer that answers in the store's place before the commit of a large batch, again and again."""
+    slow = FlakyStore(llm_store, StoreError("504 Gateway Timeout"), late=True)
+    slow.matches = lambda data: b"large" in data
+
+    async def use(collector: Collector) -> None:
+        submitted = submit(tenant, body("before"), body("large"), body("after"))
+        assert await submitted(collector) == [Acknowledgement()] * 3
+        for number in range(100):
+            await collector.pipeline.submit(Signal.TRACES, tenant, body(f"later {number}"))
+            if not collector.spool.waiting():
+                break
+            await asyncio.sleep(0.1)
+        assert not collector.spool.waiting()
+        assert collector.ledger.imbalance() == 0
+        assert [row for row in collector.dead_letters.newest() if row["tenant"] == tenant] == []
+
+    with_collector(use, FAST, slow)
+    names = stored(llm_store, tenant)
+    assert {"before", "large", "after"} <= set(names)
+    assert len(names) == len(set(names)) == rolled_up(llm_store, "ingest_requests", tenant)
+
+
 def test_a_dead_letter_keeps_the_bytes_sealed_and_replays_once(
     with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
 ) -> None:

@@ -53,7 +53,7 @@ class Load:
         service: str,
         *,
         seed: int = 0,
-        senders: int = 6,
+        senders: int = 12,
         pause: float = 0.02,
         timeout: Callable[[random.Random], float] = lambda rng: 10.0,
     ) -> None:

@@ -62,7 +62,7 @@ def test_however_the_server_fails_senders_are_acknowledged_and_nothing_is_lost_o
         time.sleep(2)
         memory = resident_bytes(remote.hub)
         for fault in Fault:
-            endure(load, proxy, fault, soak.pick(20, 2_000))
+            endure(load, proxy, fault, soak.pick(12, 2_000))
             soak.report(f"the server {fault}: {len(load.acknowledged)} spans acknowledged")
             time.sleep(1)
     assert not load.unexpected
