@@ -169,9 +169,9 @@ class Delivery:
 
     async def _settle(self, batch: Batch, written: Written) -> None:
         decided = [each for each in batch.envelopes if each.request_id in written.outcomes]
-        for envelope in decided:
-            stored = isinstance(written.outcomes[envelope.request_id], Acknowledgement)
-            self._ledger.record(envelope.tenant, envelope.signal, Entry.STORED if stored else Entry.DEAD_LETTERED)
+        ends = Counter((each.tenant, each.signal, _entry(written.outcomes[each.request_id])) for each in decided)
+        for (tenant, signal, entry), requests in ends.items():
+            self._ledger.record(tenant, signal, entry, requests)
         self._ledger.under_way([(each.tenant, each.signal) for each in decided], -1)
         if written.error is not None:
             log.error("the store did not take a batch; it is in the spool", extra={"requests": len(batch.envelopes), "error": written.error.message})  # fmt: skip
@@ -204,7 +204,8 @@ class Delivery:
                 except SpoolError as error:
                     log.error("a batch in the spool cannot be read; it stays there", extra={"error": str(error)})
             if self._failures[sequence]:
-                await asyncio.sleep(min(0.1 * 2 ** self._failures[sequence], self._breaker.recovery_seconds))
+                doublings = min(self._failures[sequence], 10)
+                await asyncio.sleep(min(0.1 * 2**doublings, self._breaker.recovery_seconds))
 
     async def _replay(self, sequence: int) -> None:
         batch = await self._on_disk(self._spool.read, sequence)
@@ -219,6 +220,10 @@ class Delivery:
     @staticmethod
     async def _run(executor: Executor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(executor, lambda: function(*args, **kwargs))
+
+
+def _entry(outcome: Outcome) -> Entry:
+    return Entry.STORED if isinstance(outcome, Acknowledgement) else Entry.DEAD_LETTERED
 
 
 def _accounts(batch: Batch) -> list[Account]:

@@ -19,6 +19,9 @@ MAX_RESOURCES = 65_536
 _REQUEST_FIELD = 4
 _DIGEST_FIELD = 5
 _TRACE_ID_BYTES = 16
+_SPAN_TIMES = {(7, I64), (8, I64)}  # start_time_unix_nano, end_time_unix_nano
+_LOG_TIMES = {(1, I64), (11, I64)}  # time_unix_nano, observed_time_unix_nano
+_METRIC_DATA = {(n, LEN) for n in (5, 7, 9, 10, 11)}  # gauge, sum, histogram, exponential_histogram, summary
 
 
 @dataclass(frozen=True)
@@ -122,12 +125,16 @@ def _child(body: bytes, parent: Field, number: int) -> Field | None:
 
 def _looks_like(body: bytes, record: Field) -> Signal | None:
     """The signal whose record this is, told by fields that mean something else in the others."""
-    shape = {(field.number, field.wire_type): field for field in islice(fields(body, record.start, record.end), 64)}
-    if {(7, I64), (8, I64)} & shape.keys():  # start_time_unix_nano, end_time_unix_nano
-        return Signal.TRACES
-    if {(1, I64), (11, I64)} & shape.keys():  # time_unix_nano, observed_time_unix_nano
-        return Signal.LOGS
-    name = shape.get((1, LEN))
-    if name and name.end - name.start != _TRACE_ID_BYTES and {(n, LEN) for n in (5, 7, 9, 10, 11)} & shape.keys():
-        return Signal.METRICS  # gauge, sum, histogram, exponential_histogram or summary
-    return None
+    is_metric = False
+    name_bytes = _TRACE_ID_BYTES
+    for field in islice(fields(body, record.start, record.end), 64):
+        key = (field.number, field.wire_type)
+        if key in _SPAN_TIMES:
+            return Signal.TRACES
+        if key in _LOG_TIMES:
+            return Signal.LOGS
+        if key == (1, LEN):
+            name_bytes = field.end - field.start
+        is_metric = is_metric or key in _METRIC_DATA
+    # A span without times has an id of 16 bytes where a metric has its name.
+    return Signal.METRICS if is_metric and name_bytes != _TRACE_ID_BYTES else None

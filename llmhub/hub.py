@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ START_FAILURES = (StoreError, SpoolError, KeyFileError, HubError, OSError)
 """What opening the store, a Hub and its start raise where there is a remedy; str() is the line that says it."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LAST_INSERT_SECONDS = 2.0
 _CANCEL_QUERIES = "KILL QUERY WHERE query_kind = 'Select' AND elapsed > 1 ASYNC"
 
 
@@ -212,6 +214,18 @@ async def run(
         await until_signal(asyncio.ensure_future(while_running(hub, addresses)))
     finally:
         await hub.stop()
+        _leave_hanging_inserts()
+
+
+def _leave_hanging_inserts() -> None:
+    """A thread cannot be ended, and the process would wait for one whose server hangs beyond its grace period."""
+    hanging = [thread for thread in threading.enumerate() if thread.name.startswith("insert")]
+    for thread in hanging:
+        thread.join(_LAST_INSERT_SECONDS / len(hanging))
+    if any(thread.is_alive() for thread in hanging):
+        log.error("an insert does not end; what it holds is in the spool and is stored after the next start")
+        logging.shutdown()
+        os._exit(1)
 
 
 async def until_signal(work: asyncio.Future[None]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +97,25 @@ def test_hub_and_server_may_be_killed_at_any_time(
         time.sleep(1)
     assert not load.unexpected
     check(remote.hub, load.acknowledged, service, in_database(server.hub, "other"))
+
+
+def test_a_hub_whose_server_hangs_stops_within_its_grace_period(
+    server: Restartable, proxy: FaultProxy, service: str, tmp_path: Path
+) -> None:
+    settings = {**SETTINGS, "shutdown_seconds": "8"}
+    remote = Restartable(tmp_path, settings, dsn=f"clickhouse://default@{proxy.address}/other")
+    with Load(remote.address, service, senders=2) as load:
+        assert more(load, 5)
+        with proxy.during(lambda: Fault.HANG):
+            assert more(load, 5), "they are acknowledged from the spool"
+            started = time.monotonic()
+            remote.hub.terminate()
+            remote.hub.wait()
+            assert time.monotonic() - started < 8 + 5
+        remote.start()
+        assert more(load, 5)
+    check(remote.hub, load.acknowledged, service, in_database(server.hub, "other"))
+    remote.close()
 
 
 def endure(load: Load, proxy: FaultProxy, fault: Fault, requests: int) -> None:
