@@ -11,9 +11,9 @@ from rich.table import Table
 
 from collector.assembly import key_file
 from collector.spool import open_key
+from collector.spool.recovery import settled_in
 from collector.spool.repair import Loss, repair
 from collector.spool.segment import SUFFIX, scan
-from collector.spool.spool import settled_in
 from llmhub.console import JsonOption, failures, load, out, print_json, say, tell
 
 spool_app = typer.Typer(no_args_is_help=True, help="The spool: batches on disk that are not in the store yet.")

@@ -16,6 +16,7 @@ from collector.protobuf import WireError
 from collector.signals import Signal
 from collector.spool.cipher import Cipher
 from collector.spool.lock import DirectoryLock
+from collector.spool.recovery import settled_in
 from collector.spool.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -29,7 +30,6 @@ from collector.spool.segment import (
     scan,
     write_all,
 )
-from collector.spool.spool import settled_in
 
 DAMAGED_SUFFIX = ".damaged"
 _DRAFT_SUFFIX = ".repaired"

@@ -18,6 +18,7 @@ from collector.protobuf import WireError
 from collector.signals import Signal
 from collector.spool.cipher import Cipher
 from collector.spool.lock import DirectoryLock
+from collector.spool.recovery import check_segment, is_same_boot, note_boot, private, settled_in
 from collector.spool.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 _SIGNALS = tuple(Signal)
 # Ids of one spool follow one another without gaps; two spools must not meet.
 FIRST_ID_BITS = 62
-_BOOT_FILE = "boot_id"
 _SEGMENT_SECONDS = 60.0
 
 
@@ -133,8 +133,7 @@ class Spool:
         try:
             self._recover()
             self._begin_segment()
-            with open(directory / _BOOT_FILE, "w", encoding="ascii", opener=_private) as file:
-                file.write(_boot_id())
+            note_boot(directory)
         except OSError as error:
             self._directory_lock.release()
             raise SpoolError(f"collector.spool.path: cannot use {directory}: {error.strerror or error}") from error
@@ -341,7 +340,7 @@ class Spool:
         payload = b"".join(request_id.to_bytes(8, "little") for request_id in request_ids)
         head = record_head(Kind.SETTLED, record.sequence, time.time_ns() // 1_000_000, record.next_request_id, payload)
         try:
-            with open(record.path.with_suffix(SETTLED_SUFFIX), "ab", opener=_private) as file:
+            with open(record.path.with_suffix(SETTLED_SUFFIX), "ab", opener=private) as file:
                 if file.tell() == 0:
                     file.write(Header(self._cipher.key_id, 0, 0).encode())
                 file.write(head + payload)
@@ -387,15 +386,9 @@ class Spool:
         ids = [found.header.next_request_id, *(record.next_request_id for record in found.records)]
         segment.first_ids = {record.sequence: first for record, first in zip(found.records, ids, strict=False)}
         self._segments.append(segment)
-        if self._same_boot():
+        if is_same_boot(self.directory):
             self._forget(segment, settled)
         self._note_oldest()
-
-    def _same_boot(self) -> bool:
-        try:
-            return (self.directory / _BOOT_FILE).read_text(encoding="ascii") == _boot_id()
-        except OSError:
-            return False
 
     def _forget(self, segment: _Segment, settled: Iterable[tuple[Record, list[int]]]) -> None:
         for record, request_ids in settled:
@@ -406,40 +399,3 @@ class Spool:
             else:
                 segment.waiting.pop(record.sequence, None)
                 self._partly.pop(record.sequence, None)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _boot_id() -> str:
-    """Another one after every start of the machine; '' where the system has none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def check_segment(path: Path, found: Scan, key_id: bytes, *, last: bool) -> None:
-    """Raises SpoolDamaged when something in the file is neither good nor the torn end of a crash, SpoolError when it
-    was written with another key."""
-    if found.header is None or found.damaged or (found.torn_bytes and not last):
-        raise SpoolDamaged(
-            f"{path} is damaged and may hold batches that were acknowledged. Run `llmhub spool repair`: it keeps what can "
-            "be read and sets the damaged bytes aside"
-        )
-    if found.header.key_id != key_id:
-        raise SpoolError(
-            f"{path} was written with another key: set collector.spool.key_file to that key, or move the directory away"
-        )
-
-
-def settled_in(path: Path) -> list[tuple[Record, list[int]]]:
-    """What the file beside the segment `path` says: (the note on a batch, its settled request ids or [] for all)."""
-    beside = path.with_suffix(SETTLED_SUFFIX)
-    records = scan(beside).records if beside.exists() else []
-    payloads = [(record, read_payload(record)) for record in records]
-    return [
-        (record, [int.from_bytes(payload[at : at + 8], "little") for at in range(0, len(payload), 8)])
-        for record, payload in payloads
-    ]

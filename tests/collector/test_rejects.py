@@ -32,10 +32,11 @@ IDS = st.sampled_from(
 )
 
 
-def absolute(offset: int) -> int:
-    """Times near now are given as an offset from it."""
-    near = -SECOND <= offset <= MAX_FUTURE_NANOSECONDS + 600 * SECOND and offset not in (0, 1)
-    return time.time_ns() + offset if near else offset
+def absolute(value: Any) -> Any:
+    """A time near now is drawn as its offset from now; what is no time stays as it is."""
+    if not isinstance(value, int) or value in (0, 1) or not -SECOND <= value <= MAX_FUTURE_NANOSECONDS + 600 * SECOND:
+        return value
+    return time.time_ns() + value
 
 
 SPANS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
@@ -73,7 +74,7 @@ def test_spans(
     tenant = f"rejects-{number}-{time.time_ns()}"
     made = [span(name="good, so that the request is one of spans")]
     made += [
-        span(name=f"s{place}", **{key: absolute(v) if isinstance(v, int) else v for key, v in fields.items()})
+        span(name=f"s{place}", **{key: absolute(value) for key, value in fields.items()})
         for place, fields in enumerate(drawn)
     ]
     count, kept = rejected(with_collector, llm_store, tenant, Signal.TRACES, traces(*made).SerializeToString())
@@ -89,7 +90,7 @@ def test_log_records(
     with_collector: WithCollector, llm_store: EmbeddedStore, drawn: dict[str, Any], number: int
 ) -> None:
     tenant = f"rejects-{number}-{time.time_ns()}"
-    fields: dict[str, Any] = {key: absolute(value) if isinstance(value, int) else value for key, value in drawn.items()}
+    fields: dict[str, Any] = {key: absolute(value) for key, value in drawn.items()}
     count, kept = rejected(with_collector, llm_store, tenant, Signal.LOGS, logs("x", **fields).SerializeToString())
     assert (kept is not None) == bool(count)
     assert not kept or len(kept.resource_logs[0].scope_logs[0].log_records) == count

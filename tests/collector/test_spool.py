@@ -539,7 +539,7 @@ def test_after_a_restart_of_the_machine_what_was_settled_is_handed_out_again(
     first, second = (spool.append(Signal.TRACES, accepted(b"x")) for _ in range(2))
     spool.settle(first)
     assert opened(tmp_path).waiting() == [second.sequence]
-    monkeypatch.setattr("collector.spool.spool._boot_id", lambda: "another")
+    monkeypatch.setattr("collector.spool.recovery._boot_id", lambda: "another")
     assert opened(tmp_path).waiting() == [first.sequence, second.sequence]
 
 
