@@ -37,6 +37,7 @@ _RETRYABLE = frozenset({
     grpc.StatusCode.DATA_LOSS,
 })  # fmt: skip
 _SMALL, _LARGE = 8, 400
+SENDERS = 12
 
 
 class Load:
@@ -53,7 +54,7 @@ class Load:
         service: str,
         *,
         seed: int = 0,
-        senders: int = 12,
+        senders: int = SENDERS,
         pause: float = 0.02,
         timeout: Callable[[random.Random], float] = lambda rng: 10.0,
     ) -> None:

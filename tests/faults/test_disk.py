@@ -11,7 +11,7 @@ import pytest
 from tests.faults.accounts import check
 from tests.faults.conftest import Restartable, Soak
 from tests.faults.disk import small_disk
-from tests.faults.load import Load
+from tests.faults.load import SENDERS, Load
 from tests.hub.conftest import copy_store
 from tests.hub.process import until
 
@@ -32,7 +32,7 @@ def test_a_full_disk_under_the_spool_refuses_and_takes_again_when_there_is_room(
                 assert until(lambda: load.refusals[grpc.StatusCode.RESOURCE_EXHAUSTED] > 10, 20)
                 full = load.requests
                 time.sleep(1)
-                assert load.requests < full + 10
+                assert load.requests <= full + SENDERS, "each may have had one under way"
                 disk.free()
                 assert until(lambda: load.requests > full + 50, 20)
             assert set(load.refusals) == {grpc.StatusCode.RESOURCE_EXHAUSTED}

@@ -103,7 +103,7 @@ def test_a_hub_whose_server_hangs_stops_within_its_grace_period(
     server: Restartable, proxy: FaultProxy, service: str, tmp_path: Path
 ) -> None:
     settings = {**SETTINGS, "shutdown_seconds": "8"}
-    remote = Restartable(tmp_path, settings, dsn=f"clickhouse://default@{proxy.address}/other")
+    remote = Restartable(tmp_path, settings, dsn=f"clickhouse://default@{proxy.address}/hanging")
     with Load(remote.address, service, senders=2) as load:
         assert more(load, 5)
         with proxy.during(lambda: Fault.HANG):
@@ -114,7 +114,7 @@ def test_a_hub_whose_server_hangs_stops_within_its_grace_period(
             assert time.monotonic() - started < 8 + 5
         remote.start()
         assert more(load, 5)
-    check(remote.hub, load.acknowledged, service, in_database(server.hub, "other"))
+    check(remote.hub, load.acknowledged, service, in_database(server.hub, "hanging"))
     remote.close()
 
 
