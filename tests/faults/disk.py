@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,15 @@ class SmallDisk:
 
     def fill(self, *, leaving: int = 0) -> None:
         """Take all that is free, but for `leaving` bytes."""
-        free = os.statvfs(self.path)
         with self._ballast.open("wb") as file:
-            size = free.f_bavail * free.f_frsize - leaving
-            os.posix_fallocate(file.fileno(), 0, max(size, 1))
+            while (size := self._free_bytes() - leaving) > 0:
+                with suppress(OSError):  # others write meanwhile: what was free may be gone
+                    os.posix_fallocate(file.fileno(), file.tell(), size)
+                file.seek(0, os.SEEK_END)
+
+    def _free_bytes(self) -> int:
+        free = os.statvfs(self.path)
+        return free.f_bavail * free.f_frsize
 
     def free(self) -> None:
         self._ballast.unlink()
