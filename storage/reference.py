@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,6 +21,9 @@ from storage.statement import quote_name
 from storage.store import Store
 
 Row = Mapping[str, Any]
+# Slots that a resource attribute may fill where the span does not; the views know them by their rank.
+RESOURCE_SLOTS = frozenset({"user_id", "session_id", "feature", "team"})
+RESOURCE_RANK = 200
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,10 @@ def _hash(*names: str) -> str:
 
 def _aliases() -> Iterator[Row]:
     """The order of the file is the order of preference within a slot."""
-    for priority, row in enumerate(_csv("aliases.csv"), start=1):
-        yield {**row, "priority": priority}
+    rank: Counter[str] = Counter()
+    for row in _csv("aliases.csv"):
+        rank[row["slot"]] += 1
+        yield {**row, "priority": rank[row["slot"]] + (RESOURCE_RANK if row["slot"] in RESOURCE_SLOTS else 0)}
 
 
 def _price_version() -> str:
@@ -84,6 +90,12 @@ def _price_version() -> str:
 REFERENCES = (
     Reference("llm_aliases", "llm_alias", lambda: _hash("aliases.csv"), _aliases),
     Reference("llm_providers", "llm_provider", lambda: _hash("providers.csv"), lambda: _csv("providers.csv")),
+    Reference(
+        "llm_operations", "llm_operation", lambda: _hash("operations.csv"), lambda: _csv("operations.csv")
+    ),
+    Reference(
+        "llm_log_operations", "llm_log_operation", lambda: _hash("log_operations.csv"), lambda: _csv("log_operations.csv")
+    ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
     Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.models())),
     Reference("llm_prices", "llm_price", _price_version, lambda: map(asdict, prices.prices())),

@@ -55,11 +55,10 @@ class Migration:
 
 def migrations(database: str, dictionary_source: str = "") -> list[Migration]:
     """All migrations of this program for a store, in order; the arguments are attributes of the store."""
-    variables = {"database": database, "dictionary_source": dictionary_source, **_fragments()}
-    files = sorted(
-        (file for file in resources.files("storage").joinpath("sql").iterdir() if file.name.endswith(".sql")),
-        key=lambda file: file.name,
-    )
+    sql = resources.files("storage").joinpath("sql")
+    shared = {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in sql.joinpath("fragments").iterdir()}
+    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **shared}
+    files = sorted((file for file in sql.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [_migration(file.name, file.read_text(encoding="utf-8"), variables) for file in files]
 
 
@@ -123,15 +122,18 @@ def _migration(file_name: str, text: str, variables: dict[str, str]) -> Migratio
 
 
 def _fill(text: str, variables: dict[str, str]) -> str:
-    return _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
+    """What a placeholder stands for may have placeholders itself."""
+    while _PLACEHOLDER.search(text):
+        text = _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
+    return text
 
 
 def _in_time(nanoseconds: str) -> str:
     return f"({nanoseconds} BETWEEN {MIN_TIME_UNIX_NANO} AND received_ns + {MAX_FUTURE_NANOSECONDS})"
 
 
-def _fragments() -> dict[str, str]:
-    """The SQL that is generated or shared, by the name of its placeholder."""
+def _generated() -> dict[str, str]:
+    """The SQL that is generated, by the name of its placeholder."""
     return {
         **{f"landing_columns_{signal}": otlp.landing_columns(signal) for signal in otlp.SIGNALS},
         **{name: otlp.attributes_map(name) for name in ("resource_attributes", "scope_attributes")},

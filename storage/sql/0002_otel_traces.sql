@@ -31,6 +31,7 @@ CREATE TABLE otel_traces (
     ) CODEC(ZSTD(1)),
     Tenant LowCardinality(String) DEFAULT 'default' CODEC(ZSTD(1)),
     ReceivedAt DateTime64(3) DEFAULT now64(3) CODEC(Delta(8), ZSTD(1)),
+    FromHub Bool DEFAULT false COMMENT 'false: written here by another collector',
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_duration Duration TYPE minmax GRANULARITY 1
 ) ENGINE = MergeTree
@@ -168,7 +169,7 @@ SELECT
 FROM spans;
 
 CREATE MATERIALIZED VIEW otel_traces_mv TO otel_traces AS
-SELECT * EXCEPT (request_id, reason) FROM otlp_spans WHERE reason = '';
+SELECT * EXCEPT (request_id, reason), true AS FromHub FROM otlp_spans WHERE reason = '';
 
 CREATE MATERIALIZED VIEW dead_spans_mv TO rejected_records AS
 SELECT

@@ -36,10 +36,14 @@ CREATE TABLE llm_calls (
     team LowCardinality(String),
     prompt_name LowCardinality(String),
     prompt_version LowCardinality(String),
+    dimensions Map(LowCardinality(String), String) CODEC(ZSTD(1)) COMMENT 'attributes that storage.dimensions promotes',
     response_id String CODEC(ZSTD(1)),
+    request_id String CODEC(ZSTD(1)) COMMENT 'of the provider, where the emitter tells it',
+    preference UInt8 COMMENT 'of two reports of one call the smaller one is kept',
     cost Nullable(Float64) CODEC(ZSTD(1)),
     reported_cost Nullable(Float64) CODEC(ZSTD(1)),
     price_version LowCardinality(String) COMMENT 'the price row that cost was computed from',
+    source LowCardinality(String) COMMENT 'span or log',
     dialect LowCardinality(String) COMMENT 'the convention the emitter speaks',
     scope LowCardinality(String) COMMENT 'instrumentation scope name',
     trace_id String CODEC(ZSTD(1)),
@@ -52,6 +56,39 @@ CREATE TABLE llm_calls (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, service, toStartOfHour(timestamp), provider, model, timestamp)
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 1000;
+
+-- One row a step that is no model call: tools, agents, workflows, retrieval, guardrails, evaluators, memory, MCP, and the
+-- umbrella spans that frameworks put around calls. What they repeat of the usage of calls is not kept.
+CREATE TABLE llm_steps (
+    timestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    tenant LowCardinality(String),
+    service LowCardinality(String),
+    environment LowCardinality(String),
+    role LowCardinality(String) COMMENT 'tool, agent, workflow, retrieval, guardrail, evaluator, memory, mcp, prompt, event or umbrella',
+    operation LowCardinality(String) COMMENT 'gen_ai.operation.name, e.g. execute_tool, invoke_agent',
+    name LowCardinality(String) COMMENT 'of the tool, agent, workflow, data source or guardrail',
+    tool_call_id String CODEC(ZSTD(1)),
+    agent LowCardinality(String),
+    user_id String CODEC(ZSTD(1)),
+    session_id String CODEC(ZSTD(1)),
+    feature LowCardinality(String),
+    team LowCardinality(String),
+    duration Float64 CODEC(ZSTD(1)) COMMENT 'seconds',
+    is_error Bool,
+    error_type LowCardinality(String),
+    error_class LowCardinality(String),
+    scope LowCardinality(String),
+    trace_id String CODEC(ZSTD(1)),
+    span_id String CODEC(ZSTD(1)),
+    parent_span_id String CODEC(ZSTD(1)),
+    span_name LowCardinality(String),
+    attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)) COMMENT 'what the alias table does not map, content excluded',
+    received_at DateTime64(3) CODEC(Delta(8), ZSTD(1)),
+    INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
+) ENGINE = MergeTree
+PARTITION BY toYYYYMM(timestamp)
+ORDER BY (tenant, service, toStartOfHour(timestamp), role, timestamp)
 SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 1000;
 
 -- Business and security events: guardrail decisions, budgets, approvals, evaluations, feedback.

@@ -1,0 +1,81 @@
+    slotted AS (
+        SELECT
+            * EXCEPT (SpanAttributes, ResourceAttributes, TraceState, ScopeVersion, `Links.TraceId`, `Links.SpanId`, `Links.TraceState`, `Links.Attributes`),
+            SpanAttributes AS attributes,
+            if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'],
+                ResourceAttributes['deployment.environment']) AS environment,
+            ${slots} AS slots
+        FROM spans
+    ),
+    -- Each step refers to columns of the step before it, because an alias used twice within one SELECT is analysed
+    -- twice, and this query is analysed for every insert; so is each column that a step passes on.
+    hinted AS (
+        SELECT
+            *,
+            arrayFirst(value -> dictHas('${database}.llm_operation', value), arrayMap(value -> lower(value), [
+                slots['vercel_operation'], slots['operation'], slots['openinference_kind'], slots['langfuse_type'],
+                slots['request_type'], slots['traceloop_kind'], slots['span_type']])) AS hint,
+            dictGet('${database}.llm_operation', 'role', hint) AS hinted_role,
+            slots['input_tokens'] != '' OR slots['output_tokens'] != '' OR slots['langfuse_usage'] != '' AS says_usage,
+            slots['request_model'] != '' OR slots['response_model'] != '' OR slots['model_name'] != '' AS says_model,
+            startsWith(ScopeName, 'logfire') AND slots['logfire_span_type'] = 'log' AS is_stream_end
+        FROM slotted
+    ),
+    -- What kind of work the span is. Umbrella spans repeat the usage of their children: only leaves count.
+    classified AS (
+        SELECT
+            *,
+            multiIf(
+                SpanName = 'raw_gen_ai_request', '',
+                slots['guardrail'] != '', 'guardrail',
+                -- The server's side of a tool call is the same tool call again.
+                slots['mcp_method'] != '' AND (SpanKind = 'Server' OR hinted_role != 'tool'), 'mcp',
+                -- Logfire ends the span of a stream when the stream begins; a record without length brings usage and duration.
+                startsWith(ScopeName, 'logfire') AND hinted_role = 'llm' AND NOT is_stream_end AND NOT says_usage
+                    AND slots['response_id'] = '' AND StatusCode != 'Error', 'umbrella',
+                -- The AI SDK wraps each embedding in a span of the same name that has no usage.
+                hinted_role = 'embedding' AND ScopeName = 'gen_ai' AND NOT says_usage, 'umbrella',
+                hinted_role != '', hinted_role,
+                says_usage AND says_model, 'llm',
+                says_usage OR says_model OR arrayExists(key -> match(key, '(?i)(?:^|[._-])(?:llm|gen_?ai|prompt|completion|tokens)(?:[._-]|$)'), mapKeys(attributes)), 'unmapped',
+                '') AS role,
+            arrayFirst(type -> type != '', [
+                slots['error_type'],
+                -- A call that was retried and went well may have recorded exceptions, too.
+                if(StatusCode = 'Error' OR slots['level'] = 'ERROR',
+                    arrayFirst(type -> type != '', arrayMap(event -> event['exception.type'], Events.Attributes)), ''),
+                if(StatusCode = 'Error' OR slots['level'] = 'ERROR', '_OTHER', '')]) AS error_type
+        FROM hinted
+        WHERE role != ''
+    )
+SELECT
+    if(is_stream_end, Timestamp - toIntervalNanosecond(duration), Timestamp) AS timestamp,
+    Tenant AS tenant,
+    ServiceName AS service,
+    environment,
+    'span' AS source,
+    role,
+    -- OpenInference has one kind for chats and completions.
+    if(hint = 'llm' AND SpanName = 'Completion', 'text_completion', dictGet('${database}.llm_operation', 'operation', if(hint = '', 'chat', hint))) AS operation,
+    slots,
+    attributes,
+    if(is_stream_end, toUInt64(1e9 * least(toFloat64OrZero(slots['duration_seconds']), 86400)), Duration) AS duration,
+    arrayFirst((time, name) -> name IN (
+        'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk'),
+        Events.Timestamp, Events.Name) AS first_token_at,
+    error_type,
+    if(error_type = '', '', concat(StatusMessage, ' ', arrayFirst(text -> text != '', arrayMap(event -> event['exception.message'], Events.Attributes)))) AS error_text,
+    if(slots['finish_reasons'] != '', '', arrayFirst(reason -> reason != '', [
+        arrayFirst(reason -> reason != '', arrayMap(event -> event['finish_reason'], Events.Attributes)),
+        extract(slots['output_content'], '"finish_reason": ?"(\\w+)"')])) AS finish_reason,
+    -- OpenInference has the id of a response in the response alone.
+    multiIf(slots['response_id'] != '', slots['response_id'], slots['openinference_kind'] != '', JSONExtractString(slots['output_content'], 'id'), '') AS response_id,
+    if(slots['request_id'] != '', slots['request_id'], response_id) AS call_key,
+    4 * startsWith(ScopeName, 'com.anthropic.sdk') + 2 * NOT says_usage + (slots['cached_input_tokens'] = '') AS preference,
+    TraceId AS trace_id,
+    SpanId AS span_id,
+    ParentSpanId AS parent_span_id,
+    SpanName AS span_name,
+    ScopeName AS scope,
+    ReceivedAt AS received_at
+FROM classified
