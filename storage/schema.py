@@ -35,7 +35,7 @@ _CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.M
 # Attributes that hold what people and models said, under whatever flattened key.
 CONTENT_KEYS = (
     r"^(?:llm\\.(?:input_messages|output_messages|prompts|choices|tools|request\\.functions|prompt_template)"
-    r"|gen_ai\\.(?:prompt|completion|input|output|tool\\.call|system_instructions)|embedding\\.(?:embeddings|text)"
+    r"|gen_ai\\.(?:prompt|completion|input|output|tool\\.(?:call|args|arguments|input|output|result)|system_instructions)|embedding\\.(?:embeddings|text)"
     r"|input\\.|output\\.|ai\\.(?:prompt|response\\.(?:text|object|toolCalls))|traceloop\\.entity\\.(?:input|output)"
     r"|langfuse\\.observation\\.(?:input|output)|request_data|response_data|all_messages|raw_|retrieval\\.documents)"
 )
