@@ -28,6 +28,7 @@ from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
 from storage.endpoint import EndpointSettings
+from storage.overrides import PriceSettings
 from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
 
@@ -66,6 +67,7 @@ class StorageConfig:
     dsn: str = field(default_factory=default_dsn)
     limits: Limits = Limits()
     clickhouse_http: ClickhouseHttpConfig = ClickhouseHttpConfig()
+    prices: PriceSettings = field(default_factory=PriceSettings)
 
 
 @dataclass(frozen=True)
