@@ -16,7 +16,7 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
-from storage import prices
+from storage import content, prices
 from storage.statement import quote_name
 from storage.store import Store
 
@@ -90,13 +90,15 @@ def _price_version() -> str:
 REFERENCES = (
     Reference("llm_aliases", "llm_alias", lambda: _hash("aliases.csv"), _aliases),
     Reference("llm_providers", "llm_provider", lambda: _hash("providers.csv"), lambda: _csv("providers.csv")),
+    Reference("llm_operations", "llm_operation", lambda: _hash("operations.csv"), lambda: _csv("operations.csv")),
     Reference(
-        "llm_operations", "llm_operation", lambda: _hash("operations.csv"), lambda: _csv("operations.csv")
-    ),
-    Reference(
-        "llm_log_operations", "llm_log_operation", lambda: _hash("log_operations.csv"), lambda: _csv("log_operations.csv")
+        "llm_log_operations",
+        "llm_log_operation",
+        lambda: _hash("log_operations.csv"),
+        lambda: _csv("log_operations.csv"),
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
+    Reference("llm_content_keys", "llm_content_key", lambda: _hash("content.csv"), content.rows),
     Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.models())),
     Reference("llm_prices", "llm_price", _price_version, lambda: map(asdict, prices.prices())),
 )
