@@ -27,6 +27,7 @@ from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
+from storage.content_policy import ContentSettings
 from storage.endpoint import EndpointSettings
 from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
@@ -66,6 +67,7 @@ class StorageConfig:
     dsn: str = field(default_factory=default_dsn)
     limits: Limits = Limits()
     clickhouse_http: ClickhouseHttpConfig = ClickhouseHttpConfig()
+    content: ContentSettings = ContentSettings()
 
 
 @dataclass(frozen=True)

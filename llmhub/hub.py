@@ -20,6 +20,7 @@ from collector.assembly import Collector
 from collector.errors import HubError
 from collector.spool import KeyFileError, SpoolError
 from collector.sweep import Sweep, Sweeper
+from llmhub import content
 from llmhub.api import api_app
 from llmhub.config import Config
 from llmhub.control import ControlServer
@@ -77,6 +78,7 @@ def prepare_store(config: Config) -> Store:
         schema.apply(store)
         schema.refresh_dictionaries(store)
         reference.load(store)
+        content.apply(config.storage.content, store)
     except BaseException:
         store.close()
         raise
@@ -100,6 +102,7 @@ class Hub:
             instrument(registry=registry)
         self.collector = Collector(store, config.collector, registry, config.spool_directory, leftovers=leftovers)
         self.pipeline = self.collector.pipeline
+        self._policy = content.PolicyWatch(config.storage.content, store)
         self._sweeper = Sweeper(Sweep(store), self.collector.metrics, config.sweep)
         tenants = SingleTenant(config.receivers.tenant)
         kafka_metrics = KafkaMetrics(registry)
@@ -156,6 +159,7 @@ class Hub:
         if self._kafka:
             await self._open(self._kafka)
         self._sweeper.start()
+        self._policy.start()
         self.collector.canary.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again.
         gc.collect()
@@ -167,6 +171,7 @@ class Hub:
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
+        await self._policy.stop()
         await asyncio.gather(self._sweeper.stop(grace), *(stop(grace) for stop in reversed(self._started)))
         self._started.clear()
         cancelling.cancel()

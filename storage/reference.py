@@ -36,10 +36,10 @@ class Reference:
     rows: Callable[[], Iterable[Row]]
 
 
-def load(store: Store) -> list[str]:
-    """Bring every reference table up to date. Returns the names of the tables that were loaded."""
+def load(store: Store, references: Iterable[Reference] | None = None) -> list[str]:
+    """Bring the reference tables (None: all of the program's own) up to date. Returns the names of those that were loaded."""
     known = {row["name"]: row["version"] for row in store.rows("SELECT name, version FROM llm_reference FINAL")}
-    stale = [reference for reference in REFERENCES if known.get(reference.table) != reference.version()]
+    stale = [reference for reference in references or REFERENCES if known.get(reference.table) != reference.version()]
     for reference in stale:
         _replace(store, reference)
     return [reference.table for reference in stale]
