@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from storage import content
 from storage import otlp_schema as otlp
 from storage.store import Store
 
@@ -32,13 +33,6 @@ LOG_LEAVES = "time_ns, observed_ns, severity_number, severity_text, flags, trace
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _DICTIONARY = re.compile(r"^CREATE DICTIONARY IF NOT EXISTS ", re.MULTILINE)
 _CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.MULTILINE)
-# Attributes that hold what people and models said, under whatever flattened key.
-CONTENT_KEYS = (
-    r"^(?:llm\\.(?:input_messages|output_messages|prompts|choices|tools|request\\.functions|prompt_template)"
-    r"|gen_ai\\.(?:prompt|completion|input|output|tool\\.(?:call|args|arguments|input|output|result)|system_instructions)|embedding\\.(?:embeddings|text)"
-    r"|input\\.|output\\.|ai\\.(?:prompt|response\\.(?:text|object|toolCalls))|traceloop\\.entity\\.(?:input|output)"
-    r"|langfuse\\.observation\\.(?:input|output)|request_data|response_data|all_messages|raw_|retrieval\\.documents)"
-)
 
 
 class SchemaError(Exception):
@@ -157,7 +151,7 @@ def _generated() -> dict[str, str]:
         "log_leaves": ", ".join(
             [LOG_LEAVES, "attribute_key", *otlp.picked_columns("attribute"), *otlp.picked_columns("body")]
         ),
-        "content_keys": CONTENT_KEYS,
+        "content_key": content.key_sql("key"),
         "time_in_range": _in_time("t"),
         "point_in_time": _in_time("p.time_unix_nano"),
         "min_time": MIN_TIME,

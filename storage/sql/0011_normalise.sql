@@ -100,7 +100,7 @@ SELECT
     error_type,
     if(error_type != '' AND role = 'tool', 'tool_error', if(error_type = '', '', 'other')) AS error_class,
     scope, trace_id, span_id, parent_span_id, span_name,
-    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND NOT match(key, '${content_keys}'), llm_spans.attributes) AS attributes,
+    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND ${content_rank} = '', llm_spans.attributes) AS attributes,
     received_at
 FROM llm_spans
 WHERE role NOT IN ('llm', 'embedding', 'rerank', 'unmapped');
@@ -326,6 +326,6 @@ SELECT
     parent_span_id,
     span_name,
     -- Only short values of keys that nothing maps; message content never comes here.
-    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND NOT match(key, '${content_keys}'), priced.attributes) AS attributes,
+    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND ${content_rank} = '', priced.attributes) AS attributes,
     received_at
 FROM priced;
