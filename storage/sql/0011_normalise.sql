@@ -26,13 +26,9 @@ CREATE TABLE llm_spans (
     received_at DateTime64(3)
 ) ENGINE = Null;
 
+-- From what is stored, so that other collectors may write there, and rows can be made anew from it. Message content is not in it.
 CREATE MATERIALIZED VIEW llm_spans_mv TO llm_spans AS
-WITH spans AS (SELECT * EXCEPT (request_id, reason) FROM otlp_spans WHERE reason = ''),
-${llm_spans};
-
--- What another collector wrote into otel_traces itself.
-CREATE MATERIALIZED VIEW llm_foreign_spans_mv TO llm_spans AS
-WITH spans AS (SELECT * FROM otel_traces WHERE NOT FromHub),
+WITH spans AS (SELECT * FROM otel_traces),
 ${llm_spans};
 
 CREATE MATERIALIZED VIEW llm_log_spans_mv TO llm_spans AS
