@@ -27,6 +27,7 @@ from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
+from storage.content_policy import ContentSettings
 from storage.endpoint import EndpointSettings
 from storage.overrides import PriceSettings
 from storage.server import ServerAddress
@@ -68,6 +69,7 @@ class StorageConfig:
     limits: Limits = Limits()
     clickhouse_http: ClickhouseHttpConfig = ClickhouseHttpConfig()
     prices: PriceSettings = field(default_factory=PriceSettings)
+    content: ContentSettings = ContentSettings()
 
 
 @dataclass(frozen=True)

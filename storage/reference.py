@@ -18,6 +18,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from storage import content
 from storage.overrides import Currencies, PriceSettings
 from storage.price_book import PriceBook
 from storage.price_store import open_book, state
@@ -45,7 +46,7 @@ class Reference:
 def load(store: Store, price_settings: PriceSettings | None = None) -> list[str]:
     """Bring every reference table up to date. Returns the names of the tables that were loaded. Raises StoreError,
     PriceError."""
-    return _load(store, REFERENCES) + load_prices(store, price_settings or PriceSettings())
+    return load_references(store, REFERENCES) + load_prices(store, price_settings or PriceSettings())
 
 
 def load_prices(store: Store, settings: PriceSettings) -> list[str]:
@@ -66,10 +67,11 @@ def load_prices(store: Store, settings: PriceSettings) -> list[str]:
         Reference("llm_prices", "llm_price", lambda: version, lambda: (price.row() for price in book().prices())),
         Reference("llm_models", "llm_model", lambda: version, lambda: map(asdict, book().models())),
     )
-    return _load(store, references)
+    return load_references(store, references)
 
 
-def _load(store: Store, references: Iterable[Reference]) -> list[str]:
+def load_references(store: Store, references: Iterable[Reference]) -> list[str]:
+    """Those of `references` whose content has changed. Returns the names of their tables. Raises StoreError."""
     known = {row["name"]: row["version"] for row in store.rows("SELECT name, version FROM llm_reference FINAL")}
     stale = [reference for reference in references if known.get(reference.table) != reference.version()]
     for reference in stale:
@@ -126,4 +128,5 @@ REFERENCES = (
         lambda: _csv("log_operations.csv"),
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
+    Reference("llm_content_keys", "llm_content_key", lambda: _hash("content.csv"), content.rows),
 )

@@ -140,8 +140,8 @@ def test_random_calls_cost_what_genai_prices_says(llm_store: EmbeddedStore) -> N
     stored = costs(llm_store, "prices", [case.span() for case in cases])
     wrong = [
         (case, cost, expected)
-        for case, cost in zip(cases, stored, strict=True)
-        if cost is None or abs(cost - (expected := case.expected())) > TOLERANCE
+        for case, cost, expected in zip(cases, stored, [case.expected() for case in cases], strict=True)
+        if cost is None or abs(cost - expected) > TOLERANCE
     ]
     assert wrong == []
 
