@@ -212,10 +212,17 @@ def test_no_attribute_that_the_alias_table_reads_is_content_but_the_answer() -> 
 
 
 def test_sql_and_python_agree_on_what_is_content(llm_store: EmbeddedStore) -> None:
-    keys = (
-        "llm.input_messages.10.message.content gen_ai.completion.0.finish_reason gen_ai.prompt.variable.city llm.openai.messages "
-        "llm.token_count.prompt gen_ai.prompt.name gen_ai.input.messages http.route x.0.y"
-    ).split()
+    keys = [
+        "llm.input_messages.10.message.content",
+        "gen_ai.completion.0.finish_reason",
+        "gen_ai.prompt.variable.city",
+        "llm.openai.messages",
+        "llm.token_count.prompt",
+        "gen_ai.prompt.name",
+        "gen_ai.input.messages",
+        "http.route",
+        "x.0.y",
+    ]
     for key in keys:
         (row,) = llm_store.rows(
             f"SELECT dictHas('llm_content_key', {key_sql('k')}) AS found FROM (SELECT {{k:String}} AS k)",
