@@ -29,6 +29,7 @@ from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
 from storage.content_policy import ContentSettings
 from storage.endpoint import EndpointSettings
+from storage.overrides import PriceSettings
 from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
 
@@ -67,6 +68,7 @@ class StorageConfig:
     dsn: str = field(default_factory=default_dsn)
     limits: Limits = Limits()
     clickhouse_http: ClickhouseHttpConfig = ClickhouseHttpConfig()
+    prices: PriceSettings = field(default_factory=PriceSettings)
     content: ContentSettings = ContentSettings()
 
 

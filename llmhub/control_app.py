@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from collector.assembly import Collector
+from collector.pricing import Pricing
 from llmhub.status import Status
+from storage.price_store import PriceError
 from storage.store import StoreError
 
 REPLAY_MOST = 32
 """Letters that one request may replay: they go through the pipeline together."""
 
 Ids = Annotated[list[int], Body()]
+Document = Annotated[str, Body(embed=True)]
 
 
-def control_app(collector: Collector, status: Status) -> FastAPI:
+def control_app(collector: Collector, status: Status, pricing: Pricing) -> FastAPI:
     """JSON in and out. Errors are {"detail": what is wrong}."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     letters = collector.dead_letters
@@ -27,6 +31,10 @@ def control_app(collector: Collector, status: Status) -> FastAPI:
     @app.exception_handler(StoreError)
     async def store_error(_: Request, error: StoreError) -> JSONResponse:
         return JSONResponse({"detail": f"the store: {error.message}"}, 503)
+
+    @app.exception_handler(PriceError)
+    async def price_error(_: Request, error: PriceError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 409)
 
     @app.get("/ping")
     async def ping() -> str:
@@ -72,5 +80,17 @@ def control_app(collector: Collector, status: Status) -> FastAPI:
     @app.post("/dlq/purge")
     async def purge(request_ids: Ids) -> int:
         return await asyncio.to_thread(letters.purge, request_ids)
+
+    @app.post("/prices/override")
+    async def override(document: Document) -> dict[str, Any]:
+        return asdict(await asyncio.to_thread(pricing.override, document))
+
+    @app.post("/prices/override/remove")
+    async def remove_override(document: Document) -> dict[str, Any]:
+        return asdict(await asyncio.to_thread(pricing.remove_override, document))
+
+    @app.post("/prices/refresh")
+    async def refresh(document: Document, source: Document) -> dict[str, Any]:
+        return asdict(await asyncio.to_thread(pricing.refresh, document, source))
 
     return app

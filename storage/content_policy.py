@@ -69,7 +69,7 @@ class ContentPolicy:
         """Put it into force; returns whether it is another than before. Raises PolicyError and leaves the one before."""
         for redaction in self.redactions:
             _check(store, redaction)
-        return bool(reference.load(store, self._references()))
+        return bool(reference.load_references(store, self._references()))
 
     def _references(self) -> tuple[Reference, ...]:
         modes, redactions = list(self._modes()), self._redactions()

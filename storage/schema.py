@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 from storage import content
@@ -50,10 +52,23 @@ class Migration:
 def migrations(database: str, dictionary_source: str = "") -> list[Migration]:
     """All migrations of this program for a store, in order; the arguments are attributes of the store."""
     sql = resources.files("storage").joinpath("sql")
-    shared = {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in sql.joinpath("fragments").iterdir()}
-    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **shared}
+    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **fragments()}
     files = sorted((file for file in sql.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [_migration(file.name, file.read_text(encoding="utf-8"), variables) for file in files]
+
+
+@cache
+def fragments() -> dict[str, str]:
+    """The SQL that statements share, by the name of its placeholder. Each names the columns it expects."""
+    folder = resources.files("storage").joinpath("sql/fragments")
+    return {file.name.removesuffix(".sql"): file.read_text("utf-8").strip() for file in folder.iterdir()}
+
+
+def fill(text: str, variables: Mapping[str, str]) -> str:
+    """`text` with its ${placeholders} filled in; what one stands for may have placeholders itself."""
+    while _PLACEHOLDER.search(text):
+        text = _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
+    return text
 
 
 def pending(store: Store) -> list[Migration]:
@@ -107,19 +122,12 @@ def _check_applied(known: list[Migration], applied: dict[int, dict[str, str]]) -
 
 def _migration(file_name: str, text: str, variables: dict[str, str]) -> Migration:
     """The checksum leaves out what belongs to the store, such as its password, and not to the schema."""
-    portable = _fill(text, {**variables, "database": "", "dictionary_source": ""})
+    portable = fill(text, {**variables, "database": "", "dictionary_source": ""})
     checksum = hashlib.sha256(portable.encode()).hexdigest()
-    parts = re.split(r";[ \t]*$", _fill(text, variables), flags=re.MULTILINE)
+    parts = re.split(r";[ \t]*$", fill(text, variables), flags=re.MULTILINE)
     # Interrupted half-way, a file is applied again from its start.
     statements = tuple(_CREATE.sub(r"CREATE \1 IF NOT EXISTS ", part.strip()) for part in parts if part.strip())
     return Migration(int(file_name[:4]), file_name.removesuffix(".sql"), statements, checksum)
-
-
-def _fill(text: str, variables: dict[str, str]) -> str:
-    """What a placeholder stands for may have placeholders itself."""
-    while _PLACEHOLDER.search(text):
-        text = _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
-    return text
 
 
 def _in_time(nanoseconds: str) -> str:
