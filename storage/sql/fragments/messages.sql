@@ -31,7 +31,11 @@
             * EXCEPT (ranks, lists, wholes),
             arrayFlatten(arrayMap(
                 (rank, list, whole) -> arrayMap(
-                    text -> (substring(rank, 1, 1), if(startsWith(text, '"'), JSONExtractString(text), text)),
+                    -- An answer comes again as part of the next prompt, without its finish reason, which is in llm_calls.
+                    text -> (substring(rank, 1, 1), multiIf(
+                        startsWith(text, '"'), JSONExtractString(text),
+                        startsWith(rank, 'o') AND endsWith(text, '"}'), replaceRegexpOne(text, ',"finish_reason":"\\w+"\\}$', '}'),
+                        text)),
                     multiIf(rank != arrayFirst(other -> startsWith(other, substring(rank, 1, 1)), ranks), [], empty(list), [whole], list)),
                 ranks, lists, wholes)) AS said
         FROM split
