@@ -75,12 +75,17 @@ def _hash(*names: str) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _aliases() -> Iterator[Row]:
+def _ranked(name: str) -> Iterator[Row]:
     """The order of the file is the order of preference within a slot."""
     rank: Counter[str] = Counter()
-    for row in _csv("aliases.csv"):
+    for row in _csv(name):
         rank[row["slot"]] += 1
-        yield {**row, "priority": rank[row["slot"]] + (RESOURCE_RANK if row["slot"] in RESOURCE_SLOTS else 0)}
+        yield {**row, "priority": rank[row["slot"]]}
+
+
+def _aliases() -> Iterator[Row]:
+    for row in _ranked("aliases.csv"):
+        yield {**row, "priority": row["priority"] + (RESOURCE_RANK if row["slot"] in RESOURCE_SLOTS else 0)}
 
 
 def _price_version() -> str:
@@ -97,6 +102,15 @@ REFERENCES = (
         "llm_log_operations", "llm_log_operation", lambda: _hash("log_operations.csv"), lambda: _csv("log_operations.csv")
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
+    Reference(
+        "llm_event_attributes",
+        "llm_event_attribute",
+        lambda: _hash("event_attributes.csv"),
+        lambda: _ranked("event_attributes.csv"),
+    ),
+    Reference(
+        "llm_event_values", "llm_event_value", lambda: _hash("event_values.csv"), lambda: _csv("event_values.csv")
+    ),
     Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.models())),
     Reference("llm_prices", "llm_price", _price_version, lambda: map(asdict, prices.prices())),
 )

@@ -6,10 +6,11 @@ CREATE TABLE llm_spans (
     service LowCardinality(String),
     environment LowCardinality(String),
     source LowCardinality(String) COMMENT 'span or log',
-    role LowCardinality(String) COMMENT 'of llm_operations; unmapped: looks like LLM work and matches no dialect',
+    role LowCardinality(String) COMMENT 'of llm_operations; unmapped: looks like LLM work and matches no dialect; carrier: only has events',
     operation LowCardinality(String),
     slots Map(LowCardinality(String), String) COMMENT 'the value of the best key of each slot of llm_aliases',
     attributes Map(LowCardinality(String), String),
+    events Array(Tuple(at DateTime64(9), name String, attributes Map(LowCardinality(String), String))) COMMENT 'those of llm_event_names',
     duration UInt64 COMMENT 'nanoseconds',
     first_token_at DateTime64(9) COMMENT '1970 where no event tells',
     error_type String,
@@ -95,7 +96,7 @@ SELECT
     slots['user_id'] AS user_id,
     slots['session_id'] AS session_id,
     slots['feature'] AS feature,
-    slots['team'] AS team,
+    if(slots['team'] != '', slots['team'], dictGet('${database}.llm_service', 'team', (tenant, service))) AS team,
     duration / 1e9 AS duration,
     error_type != '' AS is_error,
     error_type,
@@ -104,7 +105,7 @@ SELECT
     mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND NOT match(key, '${content_keys}'), llm_spans.attributes) AS attributes,
     received_at
 FROM llm_spans
-WHERE role NOT IN ('llm', 'embedding', 'rerank', 'unmapped');
+WHERE role NOT IN ('llm', 'embedding', 'rerank', 'unmapped', 'carrier');
 
 CREATE MATERIALIZED VIEW llm_calls_mv TO llm_calls AS
 WITH
@@ -260,7 +261,7 @@ SELECT
     slots['agent'] AS agent,
     slots['tool'] AS tool,
     slots['feature'] AS feature,
-    slots['team'] AS team,
+    if(slots['team'] != '', slots['team'], dictGet('${database}.llm_service', 'team', (tenant, service))) AS team,
     slots['prompt_name'] AS prompt_name,
     slots['prompt_version'] AS prompt_version,
     CAST(mapApply((key, value) -> (substring(key, 11), value), mapFilter((key, value) -> startsWith(key, 'dimension.'), slots)), 'Map(LowCardinality(String), String)') AS dimensions,
@@ -299,3 +300,39 @@ SELECT
     mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND NOT match(key, '${content_keys}'), priced.attributes) AS attributes,
     received_at
 FROM priced;
+
+-- Security and evaluation events in spans: span events, results in OpenInference's attributes, and guardrails themselves.
+CREATE MATERIALIZED VIEW llm_span_events_mv TO llm_events AS
+WITH
+    found AS (
+        SELECT
+            *,
+            arrayDistinct(arrayFilter(prefix -> prefix != '', arrayMap(
+                key -> extract(key, '^((?:trace\\.|session\\.)?(?:evaluations|annotations)\\.\\d+\\.)'), mapKeys(llm_spans.attributes)))) AS prefixes,
+            arrayConcat(
+                arrayMap(event -> (event.1, 'span_event', event.2, event.2, event.3), events),
+                arrayMap(prefix -> (timestamp, 'span', span_name, 'gen_ai.evaluation.result',
+                    mapApply((key, value) -> (substring(key, length(prefix) + 1), value), mapFilter((key, value) -> startsWith(key, prefix), llm_spans.attributes))), prefixes),
+                -- A guardrail whose findings are events of their own is not told twice.
+                if(role IN ('guardrail', 'evaluator') AND empty(events) AND empty(prefixes),
+                    [(timestamp, 'span', toString(span_name), if(role = 'guardrail', 'gen_ai.guardrail.result', 'gen_ai.evaluation.result'), llm_spans.attributes)], [])) AS each
+        FROM llm_spans
+        WHERE source = 'span' AND notEmpty(each)
+    ),
+    records AS (
+        SELECT
+            tenant, service, environment, trace_id, span_id, received_at,
+            each.1 AS timestamp,
+            each.2 AS source,
+            each.3 AS name,
+            dictGet('${database}.llm_event_name', 'kind', each.4) AS kind,
+            each.5 AS native,
+            if(role = 'guardrail', mapUpdate(found.attributes, native), native) AS hints,
+            '' AS text,
+            0 AS severity_number,
+            if(slots['user_id'] != '', slots['user_id'], slots['agent']) AS span_actor,
+            response_id AS span_response
+        FROM found
+        ARRAY JOIN each
+    ),
+${llm_events};
