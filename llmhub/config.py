@@ -20,6 +20,7 @@ from typing import Any, Literal, cast, get_args, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from collector.gaps import GapsSettings
 from collector.pipeline import PipelineSettings
 from collector.sweep import SweepSettings
 from receivers.kafka import KafkaSettings
@@ -28,6 +29,7 @@ from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
 from storage.endpoint import EndpointSettings
+from storage.registry import RegistrySettings
 from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
 
@@ -66,6 +68,7 @@ class StorageConfig:
     dsn: str = field(default_factory=default_dsn)
     limits: Limits = Limits()
     clickhouse_http: ClickhouseHttpConfig = ClickhouseHttpConfig()
+    registry: RegistrySettings = RegistrySettings()
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class Config:
     receivers: ReceiversConfig = ReceiversConfig()
     collector: PipelineSettings = PipelineSettings()
     sweep: SweepSettings = SweepSettings()
+    gaps: GapsSettings = GapsSettings()
     api: ApiConfig = ApiConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     shutdown_seconds: float = 20.0

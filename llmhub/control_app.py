@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from collector.assembly import Collector
+from llmhub.api import Check, failing
 from llmhub.status import Status
 from storage.store import StoreError
 
@@ -19,8 +21,8 @@ REPLAY_MOST = 32
 Ids = Annotated[list[int], Body()]
 
 
-def control_app(collector: Collector, status: Status) -> FastAPI:
-    """JSON in and out. Errors are {"detail": what is wrong}."""
+def control_app(collector: Collector, status: Status, checks: Mapping[str, Check] | None = None) -> FastAPI:
+    """JSON in and out. Errors are {"detail": what is wrong}. `checks` are those of /readyz."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     letters = collector.dead_letters
 
@@ -31,6 +33,10 @@ def control_app(collector: Collector, status: Status) -> FastAPI:
     @app.get("/ping")
     async def ping() -> str:
         return "ok"
+
+    @app.get("/problems")
+    async def problems() -> dict[str, str]:
+        return await failing(checks or {})
 
     @app.get("/status")
     async def report() -> dict[str, Any]:

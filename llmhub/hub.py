@@ -18,6 +18,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from collector.assembly import Collector
 from collector.errors import HubError
+from collector.gaps import Gaps
+from collector.periodic import Periodic
+from collector.registry import RegistryKeeper
 from collector.spool import KeyFileError, SpoolError
 from collector.sweep import Sweep, Sweeper
 from llmhub.api import api_app
@@ -34,9 +37,10 @@ from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
 from receivers.tail import Tail, TailMetrics
 from receivers.tail_socket import tail_route
-from storage import reference, schema
+from storage import reference, registry, schema
 from storage.embedded import EmbeddedStore
 from storage.endpoint import clickhouse_app
+from storage.registry import RegistryError
 from storage.store import Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
@@ -77,10 +81,20 @@ def prepare_store(config: Config) -> Store:
         schema.apply(store)
         schema.refresh_dictionaries(store)
         reference.load(store)
+        _load_registry(config, store)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def _load_registry(config: Config, store: Store) -> None:
+    """Before the first call is stored. What is wrong with the file is no reason not to start."""
+    if path := config.storage.registry.path:
+        try:
+            registry.load_file(store, Path(path), config.receivers.tenant)
+        except RegistryError as error:
+            log.error("the service registry is left as it was", extra={"error": str(error)})
 
 
 class Hub:
@@ -101,6 +115,12 @@ class Hub:
         self.collector = Collector(store, config.collector, registry, config.spool_directory, leftovers=leftovers)
         self.pipeline = self.collector.pipeline
         self._sweeper = Sweeper(Sweep(store), self.collector.metrics, config.sweep)
+        keeper = RegistryKeeper(store, self.collector.metrics, config.storage.registry, config.receivers.tenant)
+        gaps = Gaps(store, self.collector.metrics)
+        self._periodic = [
+            Periodic("registry", keeper.check, config.storage.registry.check_seconds),
+            Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
+        ]
         tenants = SingleTenant(config.receivers.tenant)
         kafka_metrics = KafkaMetrics(registry)
         self._kafka_intake = self._producer(kafka_metrics)
@@ -118,7 +138,7 @@ class Hub:
         status = Status(self.collector, store, config.collector)
         api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
-        self._control = ControlServer(control_app(self.collector, status), self.collector.spool.directory)
+        self._control = ControlServer(control_app(self.collector, status, checks), self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
 
@@ -156,6 +176,8 @@ class Hub:
         if self._kafka:
             await self._open(self._kafka)
         self._sweeper.start()
+        for each in self._periodic:
+            each.start()
         self.collector.canary.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again.
         gc.collect()
@@ -167,7 +189,8 @@ class Hub:
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
-        await asyncio.gather(self._sweeper.stop(grace), *(stop(grace) for stop in reversed(self._started)))
+        stops = [self._sweeper.stop, *(each.stop for each in self._periodic), *reversed(self._started)]
+        await asyncio.gather(*(stop(grace) for stop in stops))
         self._started.clear()
         cancelling.cancel()
         # What is not stored by then is in the spool, or was not acknowledged.

@@ -75,17 +75,18 @@ def _hash(*names: str) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _ranked(name: str) -> Iterator[Row]:
+def _aliases() -> Iterator[Row]:
     """The order of the file is the order of preference within a slot."""
     rank: Counter[str] = Counter()
-    for row in _csv(name):
+    for row in _csv("aliases.csv"):
         rank[row["slot"]] += 1
-        yield {**row, "priority": rank[row["slot"]]}
+        yield {**row, "priority": rank[row["slot"]] + (RESOURCE_RANK if row["slot"] in RESOURCE_SLOTS else 0)}
 
 
-def _aliases() -> Iterator[Row]:
-    for row in _ranked("aliases.csv"):
-        yield {**row, "priority": row["priority"] + (RESOURCE_RANK if row["slot"] in RESOURCE_SLOTS else 0)}
+def _event_attributes() -> Iterator[Row]:
+    """The order of the file is the order of preference."""
+    for priority, row in enumerate(_csv("event_attributes.csv")):
+        yield {**row, "priority": priority}
 
 
 def _price_version() -> str:
@@ -106,7 +107,7 @@ REFERENCES = (
         "llm_event_attributes",
         "llm_event_attribute",
         lambda: _hash("event_attributes.csv"),
-        lambda: _ranked("event_attributes.csv"),
+        _event_attributes,
     ),
     Reference(
         "llm_event_values", "llm_event_value", lambda: _hash("event_values.csv"), lambda: _csv("event_values.csv")

@@ -32,22 +32,22 @@ PRIMARY KEY lookup SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_event_value
 
 CREATE MATERIALIZED VIEW llm_log_events_mv TO llm_events AS
 WITH
-    -- The name of an event is a field of the record, one of two attributes of older emitters, or the body.
     records AS (
         SELECT
-            *,
             Timestamp AS timestamp,
             Tenant AS tenant,
             ServiceName AS service,
             if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'],
                 ResourceAttributes['deployment.environment']) AS environment,
             'log' AS source,
+            -- The name of an event is a field of the record, one of two attributes of older emitters, or the body.
             arrayFirst(name -> dictHas('${database}.llm_event_name', name), [
-                toString(EventName), LogAttributes['event.name'], LogAttributes['event_name'], Body]) AS name,
-            dictGet('${database}.llm_event_name', 'kind', name) AS kind,
+                toString(EventName), LogAttributes['event.name'], LogAttributes['event_name'], Body]) AS event_name,
+            dictGet('${database}.llm_event_name', 'kind', event_name) AS kind,
             LogAttributes AS native,
-            native AS hints,
-            Body AS text,
+            LogAttributes AS hints,
+            -- A body that is a structure may hold messages.
+            if(length(Body) > 1024 OR match(Body, '^\\s*[\\[{]'), '', Body) AS body,
             SeverityNumber AS severity_number,
             '' AS span_actor,
             '' AS span_response,

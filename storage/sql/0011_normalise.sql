@@ -304,35 +304,41 @@ FROM priced;
 -- Security and evaluation events in spans: span events, results in OpenInference's attributes, and guardrails themselves.
 CREATE MATERIALIZED VIEW llm_span_events_mv TO llm_events AS
 WITH
+    prefixed AS (
+        SELECT
+            timestamp, tenant, service, environment, role, attributes, events, trace_id, span_id, span_name, received_at, response_id,
+            if(slots['user_id'] != '', slots['user_id'], slots['agent']) AS span_actor,
+            arrayDistinct(arrayFilter(prefix -> prefix != '', arrayMap(
+                key -> extract(key, '^((?:trace\\.|session\\.)?(?:evaluations|annotations)\\.\\d+\\.)'), mapKeys(attributes)))) AS prefixes
+        FROM llm_spans
+        WHERE source = 'span'
+    ),
     found AS (
         SELECT
-            *,
-            arrayDistinct(arrayFilter(prefix -> prefix != '', arrayMap(
-                key -> extract(key, '^((?:trace\\.|session\\.)?(?:evaluations|annotations)\\.\\d+\\.)'), mapKeys(llm_spans.attributes)))) AS prefixes,
-            arrayConcat(
+            * EXCEPT (events, prefixes),
+            arrayJoin(arrayConcat(
                 arrayMap(event -> (event.1, 'span_event', event.2, event.2, event.3), events),
-                arrayMap(prefix -> (timestamp, 'span', span_name, 'gen_ai.evaluation.result',
-                    mapApply((key, value) -> (substring(key, length(prefix) + 1), value), mapFilter((key, value) -> startsWith(key, prefix), llm_spans.attributes))), prefixes),
+                arrayMap(prefix -> (timestamp, 'span', toString(span_name), 'gen_ai.evaluation.result',
+                    mapApply((key, value) -> (substring(key, length(prefix) + 1), value), mapFilter((key, value) -> startsWith(key, prefix), attributes))), prefixes),
                 -- A guardrail whose findings are events of their own is not told twice.
                 if(role IN ('guardrail', 'evaluator') AND empty(events) AND empty(prefixes),
-                    [(timestamp, 'span', toString(span_name), if(role = 'guardrail', 'gen_ai.guardrail.result', 'gen_ai.evaluation.result'), llm_spans.attributes)], [])) AS each
-        FROM llm_spans
-        WHERE source = 'span' AND notEmpty(each)
+                    [(timestamp, 'span', toString(span_name), if(role = 'guardrail', 'gen_ai.guardrail.result', 'gen_ai.evaluation.result'), attributes)], []))) AS each
+        FROM prefixed
     ),
     records AS (
         SELECT
-            tenant, service, environment, trace_id, span_id, received_at,
             each.1 AS timestamp,
+            tenant, service, environment,
             each.2 AS source,
-            each.3 AS name,
+            each.3 AS event_name,
             dictGet('${database}.llm_event_name', 'kind', each.4) AS kind,
             each.5 AS native,
-            if(role = 'guardrail', mapUpdate(found.attributes, native), native) AS hints,
-            '' AS text,
+            if(role = 'guardrail', mapUpdate(found.attributes, each.5), each.5) AS hints,
+            '' AS body,
             0 AS severity_number,
-            if(slots['user_id'] != '', slots['user_id'], slots['agent']) AS span_actor,
-            response_id AS span_response
+            span_actor,
+            response_id AS span_response,
+            trace_id, span_id, received_at
         FROM found
-        ARRAY JOIN each
     ),
 ${llm_events};
