@@ -97,7 +97,9 @@ def _status(status: dict[str, Any]) -> Iterator[Finding]:
     if status["balanced"]:
         yield Finding("ledger", State.OK, "what was received is stored or in the spool")
     elif status["balanced"] is None:
-        yield Finding("ledger", State.FAILED, "the store cannot be asked whether it has what was received", "llmhub status")
+        yield Finding(
+            "ledger", State.FAILED, "the store cannot be asked whether it has what was received", "llmhub status"
+        )
     else:
         yield Finding("ledger", State.FAILED, "what was received is not all there", "llmhub status")
     yield _spool(status["spool"], status["breaker"])
@@ -139,7 +141,9 @@ def _store(store: Store, config: Config) -> Iterator[Finding]:
     yield _prices(store)
     yield from _services(store, config)
     gaps = [*map(_gap, store.rows(queries.text("gaps"), params={"days": str(_DAYS), "most": str(_MOST_GAPS)}))]
-    yield from gaps or [Finding("gaps", State.OK, f"every call of the last {_DAYS} days has a model, tokens and a price")]
+    yield from gaps or [
+        Finding("gaps", State.OK, f"every call of the last {_DAYS} days has a model, tokens and a price")
+    ]
 
 
 def _prices(store: Store) -> Finding:

@@ -96,11 +96,12 @@ def _price_version() -> str:
 REFERENCES = (
     Reference("llm_aliases", "llm_alias", lambda: _hash("aliases.csv"), _aliases),
     Reference("llm_providers", "llm_provider", lambda: _hash("providers.csv"), lambda: _csv("providers.csv")),
+    Reference("llm_operations", "llm_operation", lambda: _hash("operations.csv"), lambda: _csv("operations.csv")),
     Reference(
-        "llm_operations", "llm_operation", lambda: _hash("operations.csv"), lambda: _csv("operations.csv")
-    ),
-    Reference(
-        "llm_log_operations", "llm_log_operation", lambda: _hash("log_operations.csv"), lambda: _csv("log_operations.csv")
+        "llm_log_operations",
+        "llm_log_operation",
+        lambda: _hash("log_operations.csv"),
+        lambda: _csv("log_operations.csv"),
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
     Reference(

@@ -182,7 +182,11 @@ def _problem(entry: dict[str, Any]) -> str:
                 return "approved_models must be a list of texts, such as [gpt-4o*, claude-*]"
         elif not isinstance(value, str):
             return f"{key} must be a text; put {value!r} in quotes"
-    return "" if entry.get("service") else "the entry has no service: add service: and the service.name that its spans have"
+    return (
+        ""
+        if entry.get("service")
+        else "the entry has no service: add service: and the service.name that its spans have"
+    )
 
 
 def _service(entry: dict[str, Any], tenant: str) -> Service:

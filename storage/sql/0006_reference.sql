@@ -85,7 +85,7 @@ SELECT
     if(anyIf(cost_center, of_file) != '', anyIf(cost_center, of_file), anyIf(cost_center, NOT of_file)) AS cost_center,
     if(anyIf(tier, of_file) != '', anyIf(tier, of_file), anyIf(tier, NOT of_file)) AS tier,
     if(notEmpty(anyIf(approved_models, of_file)), anyIf(approved_models, of_file), anyIf(approved_models, NOT of_file)) AS approved_models
-FROM (SELECT * EXCEPT (tenant), toString(tenant) AS tenant, source = 'file' AS of_file FROM llm_service_entries FINAL WHERE NOT removed)
+FROM (SELECT *, source = 'file' AS of_file FROM llm_service_entries FINAL WHERE NOT removed)
 GROUP BY tenant, service;
 
 CREATE DICTIONARY llm_service (

@@ -14,7 +14,12 @@ TEXT = document("docs/tables.md")
 TABLES = (
     "llm_calls",
     "llm_calls_1m",
+    "llm_unapproved_models",
+    "llm_gaps",
+    "llm_unmapped",
     "llm_events",
+    "llm_service_entries",
+    "llm_services",
     "dead_letters",
     "rejected_records",
     "ingest_requests",

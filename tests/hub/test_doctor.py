@@ -65,7 +65,10 @@ def test_the_registry_follows_its_file_without_a_restart(start_hub: StartHub, di
     assert hub.rows(teams) == [{"team": "payments"}]
     (good, unapproved) = doctor(hub)["registry"]
     assert good["state"] == "ok"
-    assert (unapproved["state"], "used gpt-4o-mini-2024-07-18, which is not approved" in unapproved["text"]) == ("warning", True)
+    assert (unapproved["state"], "used gpt-4o-mini-2024-07-18, which is not approved" in unapproved["text"]) == (
+        "warning",
+        True,
+    )
 
     path.write_text("services:\n  - {team: nobody}\n")
     assert until(lambda: hub.metric("llmhub_registry_good") == 0, 20) == 1

@@ -27,7 +27,9 @@ def stored(store: EmbeddedStore, signal: Signal, request: Message | bytes) -> li
     tenant = f"events-{uuid.uuid4().hex[:8]}"
     body = request if isinstance(request, bytes) else request.SerializeToString()
     store_whole(store, [wrap(signal, tenant, body, request_id=uuid.uuid4().int >> 80, received_ns=NOW)])
-    return store.rows("SELECT * FROM llm_events WHERE tenant = {t:String} ORDER BY timestamp, object", params={"t": tenant})
+    return store.rows(
+        "SELECT * FROM llm_events WHERE tenant = {t:String} ORDER BY timestamp, object", params={"t": tenant}
+    )
 
 
 def event(store: EmbeddedStore, attributes: dict[str, Any], body: Any = "", **fields: Any) -> dict[str, Any]:
@@ -84,7 +86,9 @@ def test_the_name_may_be_an_attribute(llm_store: EmbeddedStore, place: str) -> N
 
 
 def test_the_name_may_be_the_body(llm_store: EmbeddedStore) -> None:
-    row = event(llm_store, {"decision": "reject", "tool_name": "Bash", "tool_use_id": "t1"}, "claude_code.tool_decision")
+    row = event(
+        llm_store, {"decision": "reject", "tool_name": "Bash", "tool_use_id": "t1"}, "claude_code.tool_decision"
+    )
     assert part(row, "kind", "action", "object") == ("llm_hub.policy.decision", "deny", "Bash")
 
 
@@ -142,7 +146,11 @@ def test_message_content_is_not_kept(llm_store: EmbeddedStore) -> None:
 
 def test_a_span_event_is_an_event_and_knows_its_call(llm_store: EmbeddedStore) -> None:
     chat = call(response__id="chatcmpl-9", agent__name="planner")
-    result = {"gen_ai.evaluation.name": "Relevance", "gen_ai.evaluation.score.value": 0.8, "gen_ai.evaluation.score.label": "Pass"}
+    result = {
+        "gen_ai.evaluation.name": "Relevance",
+        "gen_ai.evaluation.score.value": 0.8,
+        "gen_ai.evaluation.score.label": "Pass",
+    }
     (row,) = span_events(llm_store, with_event(chat, "gen_ai.evaluation.result", result))
     assert part(row, "source", "kind", "object", "score", "action") == (
         "span_event", "gen_ai.evaluation.result", "Relevance", 0.8, "pass")  # fmt: skip
@@ -150,8 +158,14 @@ def test_a_span_event_is_an_event_and_knows_its_call(llm_store: EmbeddedStore) -
 
 
 def test_a_span_event_counts_on_whatever_span_it_is(llm_store: EmbeddedStore) -> None:
-    threat = {"gen_ai.agent.threat.rule_id": "ssrf-1", "gen_ai.agent.threat.severity": "high", "gen_ai.agent.threat.threat_class": "exfiltration"}
-    request = with_event(span({"http.request.method": "POST"}, name="POST /chat"), "gen_ai.agent.threat_detected", threat)
+    threat = {
+        "gen_ai.agent.threat.rule_id": "ssrf-1",
+        "gen_ai.agent.threat.severity": "high",
+        "gen_ai.agent.threat.threat_class": "exfiltration",
+    }
+    request = with_event(
+        span({"http.request.method": "POST"}, name="POST /chat"), "gen_ai.agent.threat_detected", threat
+    )
     (row,) = span_events(llm_store, request)
     assert part(row, "severity", "security_category", "policy_id") == ("high", "data_exfiltration", "ssrf-1")
     assert llm_store.rows(f"SELECT role FROM llm_steps WHERE span_id = '{request.span_id.hex()}'") == []
@@ -165,7 +179,7 @@ def test_openlit_guards_are_span_events(llm_store: EmbeddedStore) -> None:
         "block", "prompt_injection", "input", 0.97, "prompt_injection")  # fmt: skip
 
 
-GUARDRAILS = {
+GUARDRAILS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "OpenTelemetry": (
         {"gen_ai.operation.name": "apply_guardrail", "gen_ai.guardrail.component.name": "armor", "gen_ai.guardrail.result.value": "deny",
          "gen_ai.guardrail.source": "input"}, "block", "input", "armor"),
@@ -190,14 +204,32 @@ def test_a_guardrail_span_is_a_security_event(llm_store: EmbeddedStore, dialect:
     (row,) = span_events(llm_store, checked)
     assert part(row, "kind", "source", "event_name") == ("gen_ai.guardrail.result", "span", "check")
     assert part(row, "action", "stage", "object") == (action, stage, name)
-    assert llm_store.rows(f"SELECT role FROM llm_steps WHERE span_id = '{checked.span_id.hex()}'") == [{"role": "guardrail"}]
+    assert llm_store.rows(f"SELECT role FROM llm_steps WHERE span_id = '{checked.span_id.hex()}'") == [
+        {"role": "guardrail"}
+    ]
 
 
 def test_the_finding_of_a_guardrail_is_told_once_with_what_its_span_knows(llm_store: EmbeddedStore) -> None:
-    guardrail = span({"gen_ai.operation.name": "apply_guardrail", "microsoft.security.target.type": "llm_input", "microsoft.security.decision.type": "deny"})
-    finding = {"microsoft.security.risk.category": "jailbreak", "microsoft.security.risk.severity": "critical", "microsoft.security.risk.score": 0.99}
+    guardrail = span(
+        {
+            "gen_ai.operation.name": "apply_guardrail",
+            "microsoft.security.target.type": "llm_input",
+            "microsoft.security.decision.type": "deny",
+        }
+    )
+    finding = {
+        "microsoft.security.risk.category": "jailbreak",
+        "microsoft.security.risk.severity": "critical",
+        "microsoft.security.risk.score": 0.99,
+    }
     (row,) = span_events(llm_store, with_event(guardrail, "microsoft.security.finding", finding))
-    assert part(row, "action", "severity", "stage", "security_category", "score") == ("block", "critical", "input", "jailbreak", 0.99)
+    assert part(row, "action", "severity", "stage", "security_category", "score") == (
+        "block",
+        "critical",
+        "input",
+        "jailbreak",
+        0.99,
+    )
     assert row["attributes"] == {key: str(value) for key, value in finding.items()}
 
 
@@ -220,7 +252,11 @@ def test_results_in_openinference_attributes_are_an_event_each(llm_store: Embedd
         ("gen_ai.evaluation.result", "thumbs", None, "up", "HUMAN"),
         ("gen_ai.evaluation.result", "toxicity", 0.0, "", ""),
     ]
-    assert rows[0]["attributes"] == {"evaluation.name": "correctness", "evaluation.score": "0.25", "evaluation.label": "Wrong"}
+    assert rows[0]["attributes"] == {
+        "evaluation.name": "correctness",
+        "evaluation.score": "0.25",
+        "evaluation.label": "Wrong",
+    }
 
 
 def test_an_evaluator_span_is_an_event_when_it_says_a_result(llm_store: EmbeddedStore) -> None:

@@ -26,11 +26,15 @@ def tenant() -> str:
 
 
 def send(store: EmbeddedStore, tenant: str, request: Any, signal: Signal = Signal.TRACES) -> None:
-    store_whole(store, [wrap(signal, tenant, request.SerializeToString(), request_id=uuid.uuid4().int >> 80, received_ns=NOW)])
+    store_whole(
+        store, [wrap(signal, tenant, request.SerializeToString(), request_id=uuid.uuid4().int >> 80, received_ns=NOW)]
+    )
 
 
 def gaps(store: EmbeddedStore, tenant: str) -> list[dict[str, Any]]:
-    return store.rows("SELECT * FROM llm_gaps WHERE tenant = {t:String} ORDER BY gap, span_name, model", params={"t": tenant})
+    return store.rows(
+        "SELECT * FROM llm_gaps WHERE tenant = {t:String} ORDER BY gap, span_name, model", params={"t": tenant}
+    )
 
 
 def without(made: Span, *keys: str) -> Span:
@@ -81,7 +85,10 @@ def test_a_successful_call_without_tokens_is_a_gap(llm_store: EmbeddedStore, ten
     send(llm_store, tenant, traces(counted, stream, failed))
     first, second = gaps(llm_store, tenant)
     assert (first["gap"], second["gap"]) == ("no_usage", "no_usage")
-    assert first["fix"] == "storage.aliases: [{slot: input_tokens, key: acme.prompt_tokens}, {slot: output_tokens, key: acme.completion_tokens}]"
+    assert (
+        first["fix"]
+        == "storage.aliases: [{slot: input_tokens, key: acme.prompt_tokens}, {slot: output_tokens, key: acme.completion_tokens}]"
+    )
     assert "include_usage" in second["fix"]
 
 
@@ -95,7 +102,10 @@ def test_a_span_that_looks_like_a_call_and_matches_no_dialect_is_counted(llm_sto
     asked, other, last = gaps(llm_store, tenant)
     assert (asked["gap"], asked["span_name"], asked["scope"], asked["calls"]) == ("unmapped", "ask *", "acme", 2)
     assert asked["sample_trace_id"] in (one.trace_id.hex(), two.trace_id.hex())
-    assert asked["fix"] == "storage.aliases: [{slot: input_tokens, key: acme.llm.prompt_tokens}, {slot: output_tokens, key: acme.llm.completion_tokens}]"
+    assert (
+        asked["fix"]
+        == "storage.aliases: [{slot: input_tokens, key: acme.llm.prompt_tokens}, {slot: output_tokens, key: acme.llm.completion_tokens}]"
+    )
     assert other["fix"] == "storage.operations: [{value: summarise, role: llm, operation: chat}]"
     assert last["fix"] == "set gen_ai.operation.name on the span"
 
@@ -117,7 +127,9 @@ def test_the_metric_has_the_largest_and_one_for_the_others(llm_store: EmbeddedSt
     found = Gaps(llm_store, CollectorMetrics(registry))
     found.measure()
     found.measure()
-    samples = [sample for family in registry.collect() if family.name == "llmhub_gaps_calls" for sample in family.samples]
+    samples = [
+        sample for family in registry.collect() if family.name == "llmhub_gaps_calls" for sample in family.samples
+    ]
     unpriced = {(s.labels["service"], s.labels["model"]): s.value for s in samples if s.labels["gap"] == "no_price"}
     assert len(unpriced) == MOST_SERIES + 1
     assert unpriced[tenant, f"{tenant}-{MOST_SERIES + 4}"] == MOST_SERIES + 5

@@ -72,11 +72,15 @@ def keeper(store: EmbeddedStore, metrics: CollectorMetrics, path: Path, tenant: 
 
 
 def send(store: EmbeddedStore, tenant: str, signal: Signal, request: Any) -> None:
-    store_whole(store, [wrap(signal, tenant, request.SerializeToString(), request_id=uuid.uuid4().int >> 80, received_ns=NOW)])
+    store_whole(
+        store, [wrap(signal, tenant, request.SerializeToString(), request_id=uuid.uuid4().int >> 80, received_ns=NOW)]
+    )
 
 
 def asset(store: EmbeddedStore, tenant: str, **attributes: Any) -> None:
-    given = {f"llm_hub.asset.{name}": value for name, value in {"type": "service", "change": "updated", **attributes}.items()}
+    given = {
+        f"llm_hub.asset.{name}": value for name, value in {"type": "service", "change": "updated", **attributes}.items()
+    }
     send(store, tenant, Signal.LOGS, logs("", given, event_name="llm_hub.asset.change"))
 
 
@@ -146,7 +150,9 @@ def test_the_team_of_a_call_is_its_own_or_that_of_the_registry(
 def test_the_file_is_read_again_when_it_changes(
     llm_store: EmbeddedStore, metrics: CollectorMetrics, file: Path, tenant: str
 ) -> None:
-    kept = keeper(llm_store, metrics, write(file, "services:\n  - {service: a, team: x}\n  - {service: b, team: y}\n"), tenant)
+    kept = keeper(
+        llm_store, metrics, write(file, "services:\n  - {service: a, team: x}\n  - {service: b, team: y}\n"), tenant
+    )
     kept.check()
     write(file, "services:\n  - {service: a, team: other}\n")
     kept.check()
@@ -213,8 +219,13 @@ def test_calls_know_owner_cost_center_and_tier_and_whether_their_model_is_approv
         ("shop", "o13"): 0,
         ("free", "gpt-4o-mini-2024-07-18"): 1,
     }
-    assert {(row["owner"], row["cost_center"], row["tier"]) for row in rows if row["service"] == "shop"} == {("ann", "CC-7", "production")}
+    assert {(row["owner"], row["cost_center"], row["tier"]) for row in rows if row["service"] == "shop"} == {
+        ("ann", "CC-7", "production")
+    }
     assert {row["total_tokens"] for row in rows} == {162}
-    found = llm_store.rows("SELECT service, owner, model, calls, sample_trace_id FROM llm_unapproved_models WHERE tenant = {t:String} ORDER BY model", params={"t": tenant})
+    found = llm_store.rows(
+        "SELECT service, owner, model, calls, sample_trace_id FROM llm_unapproved_models WHERE tenant = {t:String} ORDER BY model",
+        params={"t": tenant},
+    )
     assert [(row["owner"], row["model"], row["calls"]) for row in found] == [("ann", "gpt-4o", 1), ("ann", "o13", 1)]
     assert found[0]["sample_trace_id"] == spans[1].trace_id.hex()
