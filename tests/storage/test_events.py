@@ -32,6 +32,16 @@ def stored(store: EmbeddedStore, signal: Signal, request: Message | bytes) -> li
     )
 
 
+def each_event(store: EmbeddedStore, *records: tuple[str, dict[str, Any], int]) -> list[dict[str, Any]]:
+    """The events that records of these names, attributes and severity numbers become, in one request."""
+    request = logs("")
+    del request.resource_logs[:]
+    for number, (name, attributes, severity) in enumerate(records):
+        fields = {"event_name": name, "severity_number": severity, "time_unix_nano": NOW - len(records) + number}
+        request.MergeFrom(logs("", attributes, **fields))
+    return stored(store, Signal.LOGS, request)
+
+
 def event(store: EmbeddedStore, attributes: dict[str, Any], body: Any = "", **fields: Any) -> dict[str, Any]:
     (row,) = stored(store, Signal.LOGS, logs(body, attributes, **fields))
     return row
@@ -72,11 +82,10 @@ def test_a_guardrail_decision_keeps_what_the_emitter_said(llm_store: EmbeddedSto
     assert row["attributes"] == {key: str(value) for key, value in attributes.items()}
 
 
-@pytest.mark.parametrize("row", EVENTS, ids=lambda row: row["event_name"])
-def test_every_name_and_alias_is_an_event_of_its_kind(llm_store: EmbeddedStore, row: dict[str, str]) -> None:
-    found = event(llm_store, {"llm_hub.cost.amount": 1.5}, event_name=row["event_name"])
-    assert part(found, "event_name", "kind", "category") == (row["event_name"], row["kind"], row["category"])
-    assert row["kind"] in {each["event_name"] for each in EVENTS}
+def test_every_name_and_alias_is_an_event_of_its_kind(llm_store: EmbeddedStore) -> None:
+    found = each_event(llm_store, *((row["event_name"], {"llm_hub.cost.amount": 1.5}, 0) for row in EVENTS))
+    assert [{name: row[name] for name in ("event_name", "kind", "category")} for row in found] == EVENTS
+    assert {row["kind"] for row in EVENTS} <= {row["event_name"] for row in EVENTS}
 
 
 @pytest.mark.parametrize("place", ["event.name", "event_name"])
@@ -97,38 +106,53 @@ def test_other_log_records_are_no_events(llm_store: EmbeddedStore, attributes: d
     assert stored(llm_store, Signal.LOGS, logs("text", attributes)) == []
 
 
-@pytest.mark.parametrize(
-    ("said", "action"),
-    [("deny", "block"), ("BLOCKED", "block"), ("modify", "redact"), ("audit", "warn"), ("GUARDRAIL_INTERVENED", "block"),
-     ("escalate", "escalate"), ("4", ""), ("quarantine", "quarantine")],
-)  # fmt: skip
-def test_actions_have_one_spelling(llm_store: EmbeddedStore, said: str, action: str) -> None:
-    row = event(llm_store, {"gen_ai.guardrail.result.value": said}, event_name="gen_ai.guardrail.result")
-    assert (row["action"], row["attributes"]["gen_ai.guardrail.result.value"]) == (action, said)
+ACTIONS = {
+    "deny": "block",
+    "BLOCKED": "block",
+    "GUARDRAIL_INTERVENED": "block",
+    "modify": "redact",
+    "audit": "warn",
+    "NONE": "allow",
+    "escalate": "escalate",
+    "4": "",
+    "quarantine": "quarantine",
+}
 
 
-@pytest.mark.parametrize(
-    ("said", "category"),
-    [("Prompt Injection", "prompt_injection"), ('["credit_card", "phone"]', "pii"), ("LLM06", "unsafe_tool_use"),
-     ("self-harm", "toxicity"), ("weather", "other"), ("", "")],
-)  # fmt: skip
-def test_risks_have_one_spelling(llm_store: EmbeddedStore, said: str, category: str) -> None:
-    row = event(llm_store, {"gen_ai.guardrail.risk.category": said}, event_name="gen_ai.guardrail.result")
-    assert row["security_category"] == category
+def test_actions_have_one_spelling_and_keep_the_native_one(llm_store: EmbeddedStore) -> None:
+    key = "gen_ai.guardrail.result.value"
+    found = each_event(llm_store, *(("gen_ai.guardrail.result", {key: said}, 0) for said in ACTIONS))
+    assert {row["attributes"][key]: row["action"] for row in found} == ACTIONS
 
 
-@pytest.mark.parametrize(
-    ("attributes", "number", "severity"),
-    [({"llm_hub.event.severity": "critical"}, 9, "critical"), ({"microsoft.security.risk.severity": "None"}, 0, "info"),
-     ({}, 21, "critical"), ({}, 13, "medium"), ({}, 10, "low"), ({}, 9, "info"), ({}, 0, "info"),
-     # Who says nothing of severity, and has intervened.
-     ({"llm_hub.security.action": "block"}, 0, "medium"), ({"llm_hub.security.action": "block"}, 9, "info")],
-)  # fmt: skip
-def test_severity_is_said_or_follows_from_the_records(
-    llm_store: EmbeddedStore, attributes: dict[str, Any], number: int, severity: str
-) -> None:
-    row = event(llm_store, attributes, event_name="gen_ai.guardrail.result", severity_number=number)
-    assert row["severity"] == severity
+RISKS = {
+    "Prompt Injection": "prompt_injection",
+    '["credit_card", "phone"]': "pii",
+    "LLM06": "unsafe_tool_use",
+    "self-harm": "toxicity",
+    "weather": "other",
+    "": "",
+}
+
+
+def test_risks_have_one_spelling(llm_store: EmbeddedStore) -> None:
+    key = "gen_ai.guardrail.risk.category"
+    found = each_event(llm_store, *(("gen_ai.guardrail.result", {key: said}, 0) for said in RISKS))
+    assert {row["attributes"][key]: row["security_category"] for row in found} == RISKS
+
+
+def test_severity_is_said_or_follows_from_the_records(llm_store: EmbeddedStore) -> None:
+    blocked = {"llm_hub.security.action": "block"}
+    cases: list[tuple[dict[str, Any], int, str]] = [
+        ({"llm_hub.event.severity": "critical"}, 9, "critical"),
+        ({"microsoft.security.risk.severity": "None"}, 0, "info"),
+        *(({}, number, name) for number, name in ((21, "critical"), (17, "high"), (13, "medium"), (10, "low"), (9, "info"), (0, "info"))),
+        # Who says nothing of severity, and has intervened.
+        (blocked, 0, "medium"),
+        (blocked, 9, "info"),
+    ]  # fmt: skip
+    found = each_event(llm_store, *(("gen_ai.guardrail.result", attributes, number) for attributes, number, _ in cases))
+    assert [row["severity"] for row in found] == [severity for _, _, severity in cases]
 
 
 def test_message_content_is_not_kept(llm_store: EmbeddedStore) -> None:
