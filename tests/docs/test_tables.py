@@ -13,6 +13,7 @@ from tests.docs.documents import DOCUMENTS, blocks, code, command_lines, documen
 TEXT = document("docs/tables.md")
 TABLES = (
     "llm_calls",
+    "llm_steps",
     "llm_calls_1m",
     "llm_unapproved_models",
     "llm_gaps",
