@@ -40,6 +40,7 @@
                 hinted_role != '', hinted_role,
                 says_usage AND says_model, 'llm',
                 says_usage OR says_model OR arrayExists(key -> match(key, '(?i)(?:^|[._-])(?:llm|gen_?ai|prompt|completion|tokens)(?:[._-]|$)'), mapKeys(attributes)), 'unmapped',
+                arrayExists(name -> dictHas('${database}.llm_event_name', name), Events.Name), 'carrier',
                 '') AS role,
             arrayFirst(type -> type != '', [
                 slots['error_type'],
@@ -61,6 +62,7 @@ SELECT
     if(hint = 'llm' AND SpanName = 'Completion', 'text_completion', dictGet('${database}.llm_operation', 'operation', if(hint = '', 'chat', hint))) AS operation,
     slots,
     attributes,
+    arrayFilter(event -> dictHas('${database}.llm_event_name', event.2), arrayZip(Events.Timestamp, Events.Name, Events.Attributes)) AS events,
     if(is_stream_end, toUInt64(1e9 * least(toFloat64OrZero(slots['duration_seconds']), 86400)), Duration) AS duration,
     arrayFirst((time, name) -> name IN (
         'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk'),
