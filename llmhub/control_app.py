@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from collector.assembly import Collector
 from collector.pricing import Pricing
+from llmhub.api import Check, failing
 from llmhub.status import Status
 from storage.price_store import PriceError
 from storage.store import StoreError
@@ -23,8 +25,10 @@ Ids = Annotated[list[int], Body()]
 Document = Annotated[str, Body(embed=True)]
 
 
-def control_app(collector: Collector, status: Status, pricing: Pricing) -> FastAPI:
-    """JSON in and out. Errors are {"detail": what is wrong}."""
+def control_app(
+    collector: Collector, status: Status, pricing: Pricing, checks: Mapping[str, Check] | None = None
+) -> FastAPI:
+    """JSON in and out. Errors are {"detail": what is wrong}. `checks` are those of /readyz."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     letters = collector.dead_letters
 
@@ -39,6 +43,10 @@ def control_app(collector: Collector, status: Status, pricing: Pricing) -> FastA
     @app.get("/ping")
     async def ping() -> str:
         return "ok"
+
+    @app.get("/problems")
+    async def problems() -> dict[str, str]:
+        return await failing(checks or {})
 
     @app.get("/status")
     async def report() -> dict[str, Any]:

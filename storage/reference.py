@@ -117,6 +117,12 @@ def _aliases() -> Iterator[Row]:
         yield {**row, "priority": rank[row["slot"]] + (RESOURCE_RANK if row["slot"] in RESOURCE_SLOTS else 0)}
 
 
+def _event_attributes() -> Iterator[Row]:
+    """The order of the file is the order of preference."""
+    for priority, row in enumerate(_csv("event_attributes.csv")):
+        yield {**row, "priority": priority}
+
+
 REFERENCES = (
     Reference("llm_aliases", "llm_alias", lambda: _hash("aliases.csv"), _aliases),
     Reference("llm_providers", "llm_provider", lambda: _hash("providers.csv"), lambda: _csv("providers.csv")),
@@ -129,4 +135,13 @@ REFERENCES = (
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
     Reference("llm_content_keys", "llm_content_key", lambda: _hash("content.csv"), content.rows),
+    Reference(
+        "llm_event_attributes",
+        "llm_event_attribute",
+        lambda: _hash("event_attributes.csv"),
+        _event_attributes,
+    ),
+    Reference(
+        "llm_event_values", "llm_event_value", lambda: _hash("event_values.csv"), lambda: _csv("event_values.csv")
+    ),
 )
