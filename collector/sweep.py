@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -55,6 +56,8 @@ class Sweep:
         self._store = store
         self._batch = batch_calls
         self._stopping = threading.Event()
+        self.lock = threading.RLock()
+        """Held while rows of `llm_calls` are taken out or replaced: what one has noted, no other may change meanwhile."""
 
     def stop(self) -> None:
         """Let a running sweep end after the batch it is at; the next one goes on there. Thread-safe."""
@@ -62,6 +65,10 @@ class Sweep:
 
     def run_once(self) -> SweepReport:
         """Take out what was repeated in everything that is in `llm_calls` by now. Raises StoreError."""
+        with self.lock:
+            return self._run_once()
+
+    def _run_once(self) -> SweepReport:
         started = time.perf_counter()
         (state,) = self._store.rows(_text("state"))
         run = _Run(self._store, state["sweep"] + 1, state["block"])
@@ -127,8 +134,16 @@ class _Run:
 class Sweeper:
     """Sweeps at an interval, in a thread beside the event loop."""
 
-    def __init__(self, sweep: Sweep, metrics: CollectorMetrics, settings: SweepSettings) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        metrics: CollectorMetrics,
+        settings: SweepSettings,
+        finish_rewrite: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`finish_rewrite` comes before each sweep: rows of an unfinished rewrite look like repetitions."""
         self._sweep = sweep
+        self._finish_rewrite = finish_rewrite
         self._metrics = metrics
         self._interval = settings.interval_seconds
         self._stopping = asyncio.Event()
@@ -154,6 +169,7 @@ class Sweeper:
 
     def _once(self) -> None:
         try:
+            self._finish_rewrite()
             report = self._sweep.run_once()
         except Exception as error:
             self._metrics.sweeps.labels("failed").inc()

@@ -56,8 +56,7 @@ class Migration:
 def migrations(database: str, dictionary_source: str = "") -> list[Migration]:
     """All migrations of this program for a store, in order; the arguments are attributes of the store."""
     sql = resources.files("storage").joinpath("sql")
-    shared = {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in sql.joinpath("fragments").iterdir()}
-    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **shared}
+    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **_fragments()}
     files = sorted((file for file in sql.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [_migration(file.name, file.read_text(encoding="utf-8"), variables) for file in files]
 
@@ -93,6 +92,16 @@ def refresh_dictionaries(store: Store) -> None:
         for statement in migration.statements:
             if _DICTIONARY.search(statement):
                 store.execute(_DICTIONARY.sub("CREATE OR REPLACE DICTIONARY ", statement))
+
+
+def fill(text: str, **values: str) -> str:
+    """`text` with `values`, and the fragments that migrations share, in its placeholders."""
+    return _fill(text, {**_fragments(), **values})
+
+
+def _fragments() -> dict[str, str]:
+    folder = resources.files("storage").joinpath("sql", "fragments")
+    return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in folder.iterdir()}
 
 
 def _check_applied(known: list[Migration], applied: dict[int, dict[str, str]]) -> None:
