@@ -84,7 +84,7 @@ def _aliases() -> Iterator[Row]:
 
 
 def _price_version() -> str:
-    return f"{prices.version()} {_hash('price_providers.csv')}"
+    return f"{prices.bundled().version} {_hash('price_providers.csv')}"
 
 
 REFERENCES = (
@@ -97,6 +97,6 @@ REFERENCES = (
         "llm_log_operations", "llm_log_operation", lambda: _hash("log_operations.csv"), lambda: _csv("log_operations.csv")
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
-    Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.models())),
-    Reference("llm_prices", "llm_price", _price_version, lambda: map(asdict, prices.prices())),
+    Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.bundled().models())),
+    Reference("llm_prices", "llm_price", _price_version, lambda: (price.row() for price in prices.bundled().prices())),
 )

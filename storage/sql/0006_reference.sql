@@ -31,34 +31,41 @@ CREATE TABLE llm_log_operations (event_name String, role LowCardinality(String),
 CREATE DICTIONARY llm_log_operation (event_name String, role String, operation String)
 PRIMARY KEY event_name SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_log_operations')) LAYOUT(HASHED()) LIFETIME(0);
 
--- Which price a model name means: provider '' holds names that are clear without one.
-CREATE TABLE llm_models (provider String, model String, price_id String) ENGINE = MergeTree ORDER BY (provider, model);
-
-CREATE DICTIONARY llm_model (provider String, model String, price_id String)
-PRIMARY KEY provider, model SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_models')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
-
--- USD for one million tokens, by service tier and date. The arrays hold one element a prompt-size
--- tier: element i applies to the whole request when input_tokens > prompt_sizes[i].
-CREATE TABLE llm_prices (
+-- Which price a model name means: provider '' holds names that are clear without one, tenant '' those that all tenants mean.
+CREATE TABLE llm_models (
+    tenant LowCardinality(String),
+    provider LowCardinality(String),
+    model String,
     price_id String,
-    tier LowCardinality(String),
-    valid_from DateTime,
-    valid_to DateTime,
-    prompt_sizes Array(Int64),
-    input Array(Float64),
-    cache_read Array(Float64),
-    cache_write Array(Float64),
-    output Array(Float64),
-    per_request Float64 COMMENT 'USD for one request',
-    version String,
-    rates Array(Float64) MATERIALIZED arrayConcat(CAST(prompt_sizes, 'Array(Float64)'), input, cache_read, cache_write, output, [per_request])
-        COMMENT 'all of the above in one, for one look-up'
-) ENGINE = MergeTree ORDER BY (price_id, tier, valid_from);
+    source LowCardinality(String) COMMENT 'list: spelled out in the price list; resolved: matched by its patterns; alias: storage.prices.aliases'
+) ENGINE = MergeTree ORDER BY (tenant, provider, model);
+
+CREATE DICTIONARY llm_model (tenant String, provider String, model String, price_id String)
+PRIMARY KEY tenant, provider, model SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_models')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
+
+-- One row a price, service tier and time during which it did not change. prices is for people. What views compute with:
+-- the cost is the sum of counts times rates, USD for one. A block of rates belongs to each step; its first seven are for
+-- input, cached input, cache write, 1 h cache write, output and reasoning tokens and the request itself, the others for
+-- units. Counts are inclusive, so the rate of a part is what it costs more or less than the whole it belongs to. A call is
+-- on the last step that its input tokens are above; they count as more by -(steps[1] + 1) each second of the day.
+CREATE TABLE llm_prices (
+    tenant LowCardinality(String) COMMENT 'empty: of every tenant that has none of its own',
+    price_id String COMMENT 'provider/model of the price list',
+    tier LowCardinality(String) COMMENT 'service tier; empty: standard',
+    valid_from DateTime('UTC'),
+    valid_to DateTime('UTC') COMMENT 'the last second',
+    prices Map(LowCardinality(String), Array(Float64)) COMMENT 'USD by price key of genai-prices, such as input_mtok for a million input tokens; an element a step',
+    steps Array(Float64),
+    units Array(LowCardinality(String)) COMMENT 'keys of usage_details',
+    rates Array(Float64),
+    version String
+) ENGINE = MergeTree ORDER BY (tenant, price_id, tier, valid_from);
 
 CREATE DICTIONARY llm_price (
-    price_id String, tier String, valid_from DateTime, valid_to DateTime, rates Array(Float64), version String
+    tenant String, price_id String, tier String, valid_from DateTime, valid_to DateTime,
+    rates Array(Float64), steps Array(Float64), units Array(String), version String
 )
-PRIMARY KEY price_id, tier SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_prices'))
+PRIMARY KEY tenant, price_id, tier SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_prices'))
 LAYOUT(COMPLEX_KEY_RANGE_HASHED(range_lookup_strategy 'max')) RANGE(MIN valid_from MAX valid_to) LIFETIME(0);
 
 -- Which content each reference table was last loaded from.

@@ -120,12 +120,15 @@ WITH
         SELECT
             llm_spans.* EXCEPT (finish_reason),
             lower(slots['provider']) AS emitted_provider,
-            lower(slots['service_tier']) AS emitted_tier,
+            lower(slots['service_tier']) AS service_tier,
             if(slots['finish_reasons'] != '', slots['finish_reasons'], finish_reason) AS emitted_finish,
             slots['invocation_parameters'] AS invocation_json,
             slots['langfuse_usage'] AS langfuse_json,
-            slots['usage_raw'] AS raw_json,
-            slots['litellm_usage'] AS litellm_repr,
+            concat(slots['langfuse_usage'], slots['usage_raw'], slots['litellm_usage']) AS usage_text,
+            -- Slots of this prefix are named after units of genai-prices.
+            CAST(
+                mapApply((key, value) -> (substring(key, 7), toUInt64OrZero(substringIndex(value, '.', 1))), mapFilter((key, value) -> startsWith(key, 'usage.') AND value != '0', slots)),
+                'Map(LowCardinality(String), UInt64)') AS slot_details,
             slots['ttft_mixed'] AS ttft_mixed,
             slots['model_name'] AS model_name,
             slots['input_tokens'] AS input_text,
@@ -151,24 +154,32 @@ WITH
                 dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS provider,
             arrayFirst(name -> name != '', [slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]) AS request_model,
             arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')]) AS response_model,
-            input_text != '' OR output_text != '' OR langfuse_json != '' AS has_usage,
+            if(usage_text = '', slot_details, CAST(mapConcat(slot_details, mapFilter((unit, count) -> count > 0, map(
+                'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:prompt|input)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
+                'output_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:completion|output)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
+                'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)'))))), 'Map(LowCardinality(String), UInt64)')) AS usage_details,
+            input_text != '' OR output_text != '' OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), arrayMax(key -> JSONExtractUInt(langfuse_json, key),
                 ['prompt_tokens', 'input', 'input_tokens'])) AS emitted_input,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(output_text, '.', 1)), arrayMax(key -> JSONExtractUInt(langfuse_json, key),
                 ['completion_tokens', 'output', 'output_tokens'])) AS output_tokens,
             multiIf(
                 cached_text != '', toUInt64OrZero(substringIndex(cached_text, '.', 1)),
-                (langfuse_json || raw_json || litellm_repr) = '', 0,
-                toUInt64OrZero(extract(langfuse_json || raw_json || litellm_repr,
+                usage_text = '', 0,
+                toUInt64OrZero(extract(usage_text,
                     '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
+            if(slots['cache_write_1h_tokens'] = '' AND usage_text != '', toUInt64OrZero(extract(usage_text, 'ephemeral_1h_input_tokens[''"]?[=:] ?(\\d+)')),
+                toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1))) AS cache_write_1h_tokens,
             multiIf(
                 cache_write_text != '', toUInt64OrZero(substringIndex(cache_write_text, '.', 1)),
-                (langfuse_json || raw_json || litellm_repr) = '', 0,
-                toUInt64OrZero(extract(langfuse_json || raw_json || litellm_repr, 'cache_creation_input_tokens[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
+                slots['cache_write_5m_tokens'] != '' OR slots['cache_write_1h_tokens'] != '',
+                    toUInt64OrZero(substringIndex(slots['cache_write_5m_tokens'], '.', 1)) + toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1)),
+                usage_text = '', 0,
+                toUInt64OrZero(extract(usage_text, 'cache_creation_input_tokens[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
             multiIf(
                 reasoning_text != '', toUInt64OrZero(substringIndex(reasoning_text, '.', 1)),
-                (langfuse_json || raw_json || litellm_repr) = '', 0,
-                toUInt64OrZero(extract(langfuse_json || raw_json || litellm_repr, 'reasoning_tokens[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
+                usage_text = '', 0,
+                toUInt64OrZero(extract(usage_text, 'reasoning_tokens[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
             -- The status code and the type tell most; a 400 or an unknown type is told by the message.
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],
@@ -210,21 +221,12 @@ WITH
                 first_token_at > timestamp, (toUnixTimestamp64Nano(first_token_at) - toUnixTimestamp64Nano(timestamp)) / 1e9,
                 NULL) AS ttft,
             if(input_was_exclusive, emitted_input + cached_input_tokens + cache_write_tokens, emitted_input) AS input_tokens,
-            -- Region prefix, vendor prefix, date and variant suffixes are not part of a model's name.
-            replaceRegexpOne(
-                replaceRegexpOne(lower(model), '^(?:(?:us|eu|apac|global)\\.)?(?:(?:anthropic|amazon|meta|mistral|cohere|deepseek)\\.)?(?:.*/)?', ''),
-                '(?:-\\d{4}-\\d{2}-\\d{2}|[-@]\\d{8})?(?:-v\\d+(?::\\d+)?)?(?::free|:beta|:latest|-latest)?$', '') AS short_key,
-            arrayFirst(id -> id != '', arrayMap(
-                key -> dictGet('${database}.llm_model', 'price_id', key),
-                [(provider, lower(model)), (provider, short_key), (provider, lower(request_model)), ('', lower(model)), ('', short_key)])) AS price_id
+            ${short_key} AS short_key,
+            ${price_id} AS price_id
         FROM read
     ),
     priced AS (
-        SELECT
-            *,
-            dictGet('${database}.llm_price', ('rates', 'version'),
-                (price_id, if(emitted_tier != '' AND dictHas('${database}.llm_price', (price_id, emitted_tier), toDateTime(timestamp)), emitted_tier, '')),
-                toDateTime(timestamp)) AS price
+        SELECT *, ${price} AS price
         FROM measured
     )
 SELECT
@@ -233,7 +235,8 @@ SELECT
     model,
     request_model,
     if(response_model != '' OR error_type != '', response_model, request_model) AS response_model,
-    input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, has_usage, input_was_exclusive,
+    service_tier,
+    input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, usage_details, has_usage, input_was_exclusive,
     says_streaming OR ttft IS NOT NULL AS streaming,
     if(ttft BETWEEN 0 AND 86400, ttft, NULL) AS time_to_first_token,
     duration / 1e9 AS duration,
@@ -267,15 +270,11 @@ SELECT
     response_id,
     slots['request_id'] AS request_id,
     preference,
-    -- A stream without usage has cost something nobody knows; a failed call without usage has cost nothing.
-    multiIf(
-        NOT has_usage AND error_type != '', 0,
-        price.2 = '' OR NOT has_usage, NULL,
-        -- Behind the n prompt sizes lie n prices of input, cache_read, cache_write and output each, and per_request.
-        ((input_tokens - least(input_tokens, cached_input_tokens + cache_write_tokens)) * price.1[(arrayCount(size -> input_tokens > size, arraySlice(price.1, 1, intDiv(length(price.1), 5) AS n)) AS step) + n] + cached_input_tokens * price.1[step + 2 * n]
-            + cache_write_tokens * price.1[step + 3 * n] + output_tokens * price.1[step + 4 * n]) / 1e6 + price.1[-1]) AS cost,
+    ${cost} AS cost,
     if(slots['langfuse_cost'] != '', JSONExtract(slots['langfuse_cost'], 'total', 'Nullable(Float64)'), toFloat64OrNull(slots['reported_cost'])) AS reported_cost,
-    price.2 AS price_version,
+    upper(slots['reported_currency']) AS reported_currency,
+    price_id,
+    price.4 AS price_version,
     source,
     multiIf(
         slots['langfuse_type'] != '', 'langfuse',

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from genai_prices import Usage, calc_price
 from genai_prices.data_snapshot import get_snapshot
+from genai_prices.data_units import unit_data
+from genai_prices.types import ModelInfo, ModelPrice, Provider
 
-from storage import prices
+from storage import prices, rates
 from storage.embedded import EmbeddedStore
 
-CASES = 400
+CASES = 12_000
 TOLERANCE = 1e-9
+KEYS = {
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "cache_read_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "cache_write_tokens": "gen_ai.usage.cache_write.input_tokens",
+    "cache_write_1h_tokens": "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
+    "output_reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
+    "input_audio_tokens": "gen_ai.usage.audio.input_tokens",
+    "output_audio_tokens": "gen_ai.usage.audio.output_tokens",
+    "cache_audio_read_tokens": "gen_ai.usage.audio.cache_read.input_tokens",
+    "input_image_tokens": "gen_ai.usage.image.input_tokens",
+    "output_image_tokens": "gen_ai.usage.image.output_tokens",
+    "cache_image_read_tokens": "gen_ai.usage.image.cache_read.input_tokens",
+    "input_video_tokens": "gen_ai.usage.video.input_tokens",
+}
+SIZES = (1_000, 40_000, 130_000, 199_999, 200_000, 200_001, 272_001, 600_000)
 
 
-def insert_call(model: str, provider: str, time: datetime, **usage: int) -> dict[str, object]:
-    names = {
-        "input": "gen_ai.usage.input_tokens",
-        "output": "gen_ai.usage.output_tokens",
-        "cache_read": "gen_ai.usage.cache_read.input_tokens",
-        "cache_write": "gen_ai.usage.cache_write.input_tokens",
-    }
+def insert_call(model: str, provider: str, time: datetime, tier: str = "", **usage: int) -> dict[str, object]:
+    """A row of otel_traces. Usage is by unit of genai-prices."""
+    tokens = {KEYS.get(unit, f"llm_hub.usage.{unit}"): str(count) for unit, count in usage.items()}
     return {
         "Timestamp": f"{time:%Y-%m-%d %H:%M:%S}",
         "TraceId": "0" * 31 + "1",
@@ -33,13 +48,15 @@ def insert_call(model: str, provider: str, time: datetime, **usage: int) -> dict
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider,
             "gen_ai.request.model": model,
-            **{names[kind]: str(count) for kind, count in usage.items()},
+            "gen_ai.token.semantics": "inclusive",
+            **({"openai.response.service_tier": tier} if tier else {}),
+            **tokens,
         },
     }
 
 
-def costs(store: EmbeddedStore, tenant: str, spans: list[dict[str, object]]) -> list[float | None]:
-    """The cost of each span, written into otel_traces as another collector would."""
+def insert(store: EmbeddedStore, tenant: str, spans: list[dict[str, object]]) -> None:
+    """Write the spans into otel_traces as another collector would; span ids count from 1."""
     rows = [{**row, "Tenant": tenant, "SpanId": f"{number:016x}"} for number, row in enumerate(spans, start=1)]
     store.insert(
         "otel_traces",
@@ -47,48 +64,84 @@ def costs(store: EmbeddedStore, tenant: str, spans: list[dict[str, object]]) -> 
         fmt="JSONEachRow",
         settings={"max_partitions_per_insert_block": 0},
     )
+
+
+def costs(store: EmbeddedStore, tenant: str, spans: list[dict[str, object]]) -> list[float | None]:
+    insert(store, tenant, spans)
     found = store.rows("SELECT span_id, cost FROM llm_calls WHERE tenant = {t:String}", params={"t": tenant})
     by_id = {row["span_id"]: row["cost"] for row in found}
     return [by_id[f"{number:016x}"] for number in range(1, len(spans) + 1)]
 
 
-def random_cases() -> list[tuple[str, str, datetime, dict[str, int]]]:
+@dataclass(frozen=True)
+class Case:
+    provider: str
+    model: str
+    time: datetime
+    context: dict[str, str]
+    usage: dict[str, int]
+
+    def span(self) -> dict[str, object]:
+        return insert_call(self.model, self.provider, self.time, "".join(self.context.values()), **self.usage)
+
+    def expected(self) -> float:
+        usage = Usage(**self.usage)
+        price = calc_price(
+            usage,
+            self.model,
+            provider_id=self.provider,
+            genai_request_timestamp=self.time,
+            price_context=self.context,
+        )
+        return float(price.total_price)
+
+
+def random_usage(rng: random.Random, model: ModelInfo, time: datetime) -> dict[str, int]:
+    """Counts of what the model has prices for, and of what every call may have: a whole is the sum of its parts."""
+    priced = {unit for unit, of in unit_data.items() if of["price_key"] in rates.charged(model.get_prices(time))}
+    units = sorted(priced | {*rates.CORE} - {"requests"})
+    exactly = {unit: rng.randrange(1, 2_000) * rng.randrange(2) for unit in units}
+    exactly["input_tokens"] += rng.choice([0, *SIZES])
+    dimensions = {unit: unit_data[unit]["dimensions"].items() for unit in units}
+    whole = {unit: sum(exactly[part] for part in units if dimensions[unit] <= dimensions[part]) for unit in units}
+    if rng.randrange(4) == 0 and whole["input_tokens"] < max(SIZES):  # right at a threshold
+        whole["input_tokens"] = max(whole["input_tokens"], rng.choice(SIZES))
+    return whole
+
+
+def random_case(rng: random.Random, provider: Provider, model: ModelInfo) -> Case:
+    time = datetime(2024, 6, 1, tzinfo=UTC) + timedelta(days=rng.randrange(910), seconds=rng.randrange(86_400))
+    contexts = [{}, *(variant.when for variant in model.price_variants or ()), {"service_tier": "auto"}]
+    return Case(provider.id, model.id, time, rng.choice(contexts), random_usage(rng, model, time))
+
+
+def random_cases() -> list[Case]:
+    """A third of the cases are of the models whose prices are the least simple."""
     rng = random.Random(20_261_123)
-    # deepseek has prices by time of day, which the table does not hold.
-    plain = {"openai", "anthropic", "groq", "cohere", "google"}
-    providers = [provider for provider in get_snapshot().providers if provider.id in plain]
-    named = [(provider, model) for provider in providers for model in provider.models if model.is_match(model.id)]
-    cases = []
-    for _ in range(CASES):
-        provider, model = rng.choice(named)
-        prompt = rng.choice([rng.randrange(1, 5_000), rng.randrange(150_000, 900_000)])
-        cached = rng.randrange(prompt)
-        usage = {
-            "input": prompt,
-            "output": rng.randrange(10_000),
-            "cache_read": cached,
-            "cache_write": rng.randrange(prompt - cached),
-        }
-        time = datetime(2024, 6, 1, 12, tzinfo=UTC) + timedelta(days=rng.randrange(880))
-        cases.append((provider.id, model.id, time, usage))
-    return cases
+    providers = get_snapshot().providers
+    every = [
+        (provider, model)
+        for provider in providers
+        for model in [m for p in (provider.id, *(provider.fallback_model_providers or ())) for m in by_id(p).models]
+        if provider.find_model(model.id, all_providers=providers) is model
+        and f"{provider.id}/{model.id}" not in prices.NOT_LINEAR
+    ]
+    intricate = [pair for pair in every if pair[1].price_variants or not isinstance(pair[1].prices, ModelPrice)]
+    return [random_case(rng, *rng.choice(intricate if number % 3 == 0 else every)) for number in range(CASES)]
+
+
+def by_id(name: str) -> Provider:
+    return next(provider for provider in get_snapshot().providers if provider.id == name)
 
 
 def test_random_calls_cost_what_genai_prices_says(llm_store: EmbeddedStore) -> None:
     cases = random_cases()
-    otel = {"google": "gcp.gemini"}
-    stored = costs(llm_store, "prices", [insert_call(m, otel.get(p, p), time, **usage) for p, m, time, usage in cases])
-    wrong = []
-    for (provider, model, time, usage), cost in zip(cases, stored, strict=True):
-        counts = Usage(
-            input_tokens=usage["input"],
-            output_tokens=usage["output"],
-            cache_read_tokens=usage["cache_read"],
-            cache_write_tokens=usage["cache_write"],
-        )
-        expected = float(calc_price(counts, model, provider_id=provider, genai_request_timestamp=time).total_price)
-        if cost is None or abs(cost - expected) > TOLERANCE * max(1.0, expected):
-            wrong.append((provider, model, time, usage, cost, expected))
+    stored = costs(llm_store, "prices", [case.span() for case in cases])
+    wrong = [
+        (case, cost, expected)
+        for case, cost in zip(cases, stored, strict=True)
+        if cost is None or abs(cost - (expected := case.expected())) > TOLERANCE
+    ]
     assert wrong == []
 
 
@@ -96,20 +149,20 @@ def test_random_calls_cost_what_genai_prices_says(llm_store: EmbeddedStore) -> N
     ("provider", "model", "price_id"),
     [
         ("openai", "gpt-4o-mini-2024-07-18", "openai/gpt-4o-mini"),
-        ("azure.ai.openai", "gpt-4o-mini", "openai/gpt-4o-mini"),
+        ("azure.ai.openai", "gpt-4o-mini", "openai/gpt-4o-mini@azure"),
         ("gcp.gemini", "gemini-2.5-pro", "google/gemini-2.5-pro"),
         ("", "text-embedding-3-small", "openai/text-embedding-3-small"),
         ("", "claude-sonnet-4-5", "anthropic/claude-sonnet-4-5"),
     ],
 )
 def test_a_name_leads_to_its_price(provider: str, model: str, price_id: str) -> None:
-    found = {(row.provider, row.model): row.price_id for row in prices.models()}
+    found = {(row.provider, row.model): row.price_id for row in prices.bundled().models()}
     assert found[provider, model] == price_id
 
 
 def test_a_price_change_applies_from_its_day_on(llm_store: EmbeddedStore) -> None:
-    before = insert_call("o3", "openai", datetime(2025, 1, 1, tzinfo=UTC), input=1_000_000)
-    after = insert_call("o3", "openai", datetime(2026, 1, 1, tzinfo=UTC), input=1_000_000)
+    before = insert_call("o3", "openai", datetime(2025, 1, 1, tzinfo=UTC), input_tokens=1_000_000)
+    after = insert_call("o3", "openai", datetime(2026, 1, 1, tzinfo=UTC), input_tokens=1_000_000)
     assert costs(llm_store, "o3", [before, after]) == [10.0, 2.0]
 
 
@@ -123,12 +176,12 @@ def test_a_price_change_applies_from_its_day_on(llm_store: EmbeddedStore) -> Non
     ],
 )
 def test_spellings_of_a_model_cost_the_same(llm_store: EmbeddedStore, model: str) -> None:
-    call = insert_call(model, "anthropic", datetime(2026, 6, 1, tzinfo=UTC), input=1_000_000)
+    call = insert_call(model, "anthropic", datetime(2026, 6, 1, tzinfo=UTC), input_tokens=1_000_000)
     assert costs(llm_store, f"spelling {model}", [call]) == [6.0]  # above 200 000 tokens
 
 
 def test_an_unknown_model_has_no_cost_instead_of_a_wrong_one(llm_store: EmbeddedStore) -> None:
-    call = insert_call("house-model-7", "acme", datetime(2026, 6, 1, tzinfo=UTC), input=10)
+    call = insert_call("house-model-7", "acme", datetime(2026, 6, 1, tzinfo=UTC), input_tokens=10)
     assert costs(llm_store, "unknown", [call]) == [None]
 
 
@@ -139,7 +192,7 @@ def test_a_failed_call_without_usage_costs_nothing_even_where_a_request_has_a_fe
 
 
 def test_an_exception_that_a_good_call_recorded_is_no_error(llm_store: EmbeddedStore) -> None:
-    call = insert_call("gpt-4o", "openai", datetime(2026, 6, 1, tzinfo=UTC), input=10)
+    call = insert_call("gpt-4o", "openai", datetime(2026, 6, 1, tzinfo=UTC), input_tokens=10)
     events = {
         "Events.Timestamp": ["2026-06-01 00:00:00"],
         "Events.Name": ["exception"],
