@@ -29,6 +29,7 @@ from llmhub.dlq import dlq_app
 from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
 from llmhub.ingest import Summary, ingest_files
 from llmhub.query import open_reader
+from llmhub.rewrite import renormalise, reprice
 from llmhub.spool import spool_app
 from llmhub.spools import leftover_spools, own_spools
 from llmhub.status_view import show_status
@@ -49,6 +50,8 @@ app.add_typer(grafana_app, name="grafana")
 app.add_typer(config_app, name="config")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(spool_app, name="spool")
+app.command()(reprice)
+app.command()(renormalise)
 
 GLOBAL_OPTIONS = ("--config", "--store")
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from collector.assembly import Collector
+from collector.rewrite import Busy, Job, Jobs, Scope
 from llmhub.status import Status
 from storage.store import StoreError
 
@@ -19,7 +22,22 @@ REPLAY_MOST = 32
 Ids = Annotated[list[int], Body()]
 
 
-def control_app(collector: Collector, status: Status) -> FastAPI:
+class Rewrite(BaseModel):
+    """A rewrite to start; times with a time zone."""
+
+    kind: Literal["reprice", "renormalise"]
+    since: datetime
+    until: datetime
+    tenant: str = ""
+    service: str = ""
+    dry_run: bool = False
+
+    @property
+    def job(self) -> Job:
+        return Job(self.kind, Scope(self.since, self.until, self.tenant, self.service), self.dry_run)
+
+
+def control_app(collector: Collector, status: Status, rewrites: Jobs) -> FastAPI:
     """JSON in and out. Errors are {"detail": what is wrong}."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     letters = collector.dead_letters
@@ -72,5 +90,17 @@ def control_app(collector: Collector, status: Status) -> FastAPI:
     @app.post("/dlq/purge")
     async def purge(request_ids: Ids) -> int:
         return await asyncio.to_thread(letters.purge, request_ids)
+
+    @app.post("/rewrites")
+    async def rewrite(wanted: Rewrite) -> str:
+        try:
+            rewrites.start(wanted.job)
+        except Busy as error:
+            raise HTTPException(409, str(error)) from error
+        return "started"
+
+    @app.get("/rewrites")
+    async def rewriting() -> dict[str, Any]:
+        return rewrites.state()
 
     return app

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from collector.assembly import Collector
 from collector.errors import HubError
+from collector.rewrite import Jobs, Rewriter
 from collector.spool import KeyFileError, SpoolError
 from collector.sweep import Sweep, Sweeper
 from llmhub.api import api_app
@@ -46,7 +47,8 @@ START_FAILURES = (StoreError, SpoolError, KeyFileError, HubError, OSError)
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LAST_INSERT_SECONDS = 2.0
-_CANCEL_QUERIES = "KILL QUERY WHERE query_kind = 'Select' AND elapsed > 1 ASYNC"
+# An update that is ended has changed nothing; the next start does it.
+_CANCEL_QUERIES = "KILL QUERY WHERE query_kind IN ('Select', 'Update') AND elapsed > 1 ASYNC"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def prepare_store(config: Config) -> Store:
     try:
         schema.apply(store)
         schema.refresh_dictionaries(store)
-        reference.load(store)
+        reference.load(store, config.storage.mapping)
     except BaseException:
         store.close()
         raise
@@ -100,7 +102,10 @@ class Hub:
             instrument(registry=registry)
         self.collector = Collector(store, config.collector, registry, config.spool_directory, leftovers=leftovers)
         self.pipeline = self.collector.pipeline
-        self._sweeper = Sweeper(Sweep(store), self.collector.metrics, config.sweep)
+        sweep = Sweep(store)
+        rewriter = Rewriter(store, sweep)
+        self._rewrites = Jobs(rewriter)
+        self._sweeper = Sweeper(sweep, self.collector.metrics, config.sweep, rewriter.finish)
         tenants = SingleTenant(config.receivers.tenant)
         kafka_metrics = KafkaMetrics(registry)
         self._kafka_intake = self._producer(kafka_metrics)
@@ -118,7 +123,7 @@ class Hub:
         status = Status(self.collector, store, config.collector)
         api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
-        self._control = ControlServer(control_app(self.collector, status), self.collector.spool.directory)
+        self._control = ControlServer(control_app(self.collector, status, self._rewrites), self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
 
@@ -167,6 +172,7 @@ class Hub:
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
+        self._rewrites.stop()
         await asyncio.gather(self._sweeper.stop(grace), *(stop(grace) for stop in reversed(self._started)))
         self._started.clear()
         cancelling.cancel()

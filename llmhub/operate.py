@@ -9,6 +9,8 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry
 
 from collector.assembly import Collector
+from collector.rewrite import Jobs, Rewriter
+from collector.sweep import Sweep
 from llmhub.config import Config
 from llmhub.control import ControlClient, ControlServer, NoHub
 from llmhub.control_app import control_app
@@ -38,12 +40,14 @@ def with_hub(config: Config, use: Callable[[ControlClient], T]) -> T:
 
 async def _serve(config: Config, store: Store, use: Callable[[], T]) -> T:
     collector = Collector(store, config.collector, CollectorRegistry(), config.spool_directory)
-    app = control_app(collector, Status(collector, store, config.collector))
+    rewrites = Jobs(Rewriter(store, Sweep(store)))
+    app = control_app(collector, Status(collector, store, config.collector), rewrites)
     control = ControlServer(app, collector.spool.directory)
     try:
         await collector.start()
         await control.start()
         return await asyncio.to_thread(use)
     finally:
+        rewrites.stop()
         await control.stop(_GRACE_SECONDS)
         await collector.close()

@@ -6,24 +6,21 @@ in `llm_reference`.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from importlib import resources
 from typing import Any
 
 from storage import prices
+from storage.mapping import MappingSettings, data
 from storage.statement import quote_name
 from storage.store import Store
 
 Row = Mapping[str, Any]
-# Slots that a resource attribute may fill where the span does not; the views know them by their rank.
-RESOURCE_SLOTS = frozenset({"user_id", "session_id", "feature", "team"})
-RESOURCE_RANK = 200
 
 
 @dataclass(frozen=True)
@@ -36,10 +33,23 @@ class Reference:
     rows: Callable[[], Iterable[Row]]
 
 
-def load(store: Store) -> list[str]:
-    """Bring every reference table up to date. Returns the names of the tables that were loaded."""
+def load(store: Store, mapping: MappingSettings | None = None) -> list[str]:
+    """Bring every reference table up to date. Returns the names of the tables that were loaded. Raises StoreError."""
+    return _load(store, [*_mapping_references(mapping or MappingSettings()), *REFERENCES])
+
+
+def _mapping_references(mapping: MappingSettings) -> Iterator[Reference]:
+    for table, dictionary, file, rows in (
+        ("llm_aliases", "llm_alias", "aliases.csv", mapping.alias_rows),
+        ("llm_operations", "llm_operation", "operations.csv", mapping.operation_rows),
+        ("llm_providers", "llm_provider", "providers.csv", mapping.provider_rows),
+    ):
+        yield Reference(table, dictionary, partial("{} {}".format, _hash(file), mapping.version), rows)
+
+
+def _load(store: Store, references: Iterable[Reference]) -> list[str]:
     known = {row["name"]: row["version"] for row in store.rows("SELECT name, version FROM llm_reference FINAL")}
-    stale = [reference for reference in REFERENCES if known.get(reference.table) != reference.version()]
+    stale = [reference for reference in references if known.get(reference.table) != reference.version()]
     for reference in stale:
         _replace(store, reference)
     return [reference.table for reference in stale]
@@ -65,22 +75,9 @@ def _encode(value: object) -> int:
     raise TypeError(f"{type(value).__name__} is no reference value")
 
 
-def _csv(name: str) -> Iterator[dict[str, str]]:
-    with resources.files("storage").joinpath("data", name).open(encoding="utf-8") as file:
-        yield from csv.DictReader(file)
-
-
 def _hash(*names: str) -> str:
     content = b"".join(resources.files("storage").joinpath("data", name).read_bytes() for name in names)
     return hashlib.sha256(content).hexdigest()
-
-
-def _aliases() -> Iterator[Row]:
-    """The order of the file is the order of preference within a slot."""
-    rank: Counter[str] = Counter()
-    for row in _csv("aliases.csv"):
-        rank[row["slot"]] += 1
-        yield {**row, "priority": rank[row["slot"]] + (RESOURCE_RANK if row["slot"] in RESOURCE_SLOTS else 0)}
 
 
 def _price_version() -> str:
@@ -88,15 +85,13 @@ def _price_version() -> str:
 
 
 REFERENCES = (
-    Reference("llm_aliases", "llm_alias", lambda: _hash("aliases.csv"), _aliases),
-    Reference("llm_providers", "llm_provider", lambda: _hash("providers.csv"), lambda: _csv("providers.csv")),
     Reference(
-        "llm_operations", "llm_operation", lambda: _hash("operations.csv"), lambda: _csv("operations.csv")
+        "llm_log_operations",
+        "llm_log_operation",
+        lambda: _hash("log_operations.csv"),
+        lambda: data("log_operations.csv"),
     ),
-    Reference(
-        "llm_log_operations", "llm_log_operation", lambda: _hash("log_operations.csv"), lambda: _csv("log_operations.csv")
-    ),
-    Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
+    Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: data("events.csv")),
     Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.bundled().models())),
     Reference("llm_prices", "llm_price", _price_version, lambda: (price.row() for price in prices.bundled().prices())),
 )

@@ -55,10 +55,8 @@ class Jobs:
         return self._state
 
     def stop(self) -> None:
-        """Let a run end as soon as it may, and wait for it."""
+        """Let a run end as soon as it may. Does not wait."""
         self._rewriter.stop()
-        if self._thread:
-            self._thread.join()
 
     def _run(self, job: Job) -> None:
         try:
@@ -75,4 +73,6 @@ class Jobs:
 
     def _end(self, job: Job, outcome: dict[str, Any]) -> None:
         self._state = {"running": False, **outcome}
-        log.info("a rewrite has ended", extra={"kind": job.kind, "dry_run": job.dry_run, "error": outcome.get("error", "")})
+        log.info(
+            "a rewrite has ended", extra={"kind": job.kind, "dry_run": job.dry_run, "error": outcome.get("error", "")}
+        )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from collector.rewrite.parts import Part, Progress, days, stored
+from collector.rewrite.parts import Part, Progress, days
 from collector.rewrite.rollup import correct
 from collector.rewrite.statements import Scope, Statements
 from collector.rewrite.views import select_of
@@ -53,6 +53,7 @@ _VIEWS = {
     "llm_calls_mv": "llm_calls",
     "llm_steps_mv": "llm_steps",
 }
+_DAYS = "SELECT DISTINCT toUnixTimestamp(toStartOfDay(Timestamp, 'UTC')) AS start FROM {} WHERE {}"
 _REPLACED = ("otel_traces", "otlp_log_records", "llm_spans")
 
 
@@ -68,7 +69,10 @@ class Renormalise:
         self._statements = Statements(store)
 
     def parts(self, scope: Scope) -> list[Scope]:
-        return stored(self._store, ("otel_traces", "otel_logs"), days(scope))
+        rows = self._store.rows(
+            " UNION DISTINCT ".join(_DAYS.format(table, _records(scope)) for table in ("otel_traces", "otel_logs"))
+        )
+        return days(scope, sorted(row["start"] for row in rows))
 
     def prepare(self, part: Part, progress: Progress) -> None:
         self._statements.run("scratch")
@@ -90,6 +94,7 @@ class Renormalise:
         for table in _TABLES:
             self._attach(table, part)
             self._run("delete", part, what=table.what)
+        self.plan(part)
         correct(self._store, self._statements, part.rewrite)
 
     def _point_views(self) -> None:
@@ -98,8 +103,7 @@ class Renormalise:
             self._store.execute(f"CREATE MATERIALIZED VIEW rewrite_{view} TO rewrite_{target} AS {select}")
 
     def _slices(self, part: Part) -> list[tuple[int, int]]:
-        since, until = part.scope.nanoseconds
-        self._run("slices", part, since=since, until=until, slice=self._slice)
+        self._run("slices", part, slice=self._slice)
         rows = self._store.rows("SELECT first, last FROM rewrite_slices ORDER BY first")
         return [(row["first"], row["last"]) for row in rows]
 
@@ -169,7 +173,12 @@ class Renormalise:
         scope = part.scope
         filters = {
             "records": scope.where("Tenant", "ServiceName"),
+            "within": _records(scope),
             "tenants": Scope(scope.since, scope.until, scope.tenant).where("Tenant", ""),
         }
         from_sources = self._statements.text("from_sources")
         self._statements.run(name, rewrite=part.rewrite, from_sources=from_sources, **filters, **values)
+
+
+def _records(scope: Scope) -> str:
+    return f"{scope.times('Timestamp')} AND {scope.where('Tenant', 'ServiceName')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector.rewrite.parts import Part, Progress, months, stored
+from collector.rewrite.parts import Part, Progress, months
 from collector.rewrite.rollup import correct
 from collector.rewrite.statements import Scope, Statements
 from storage.store import Store
@@ -19,38 +19,40 @@ class Reprice:
         self._statements = Statements(store)
 
     def parts(self, scope: Scope) -> list[Scope]:
-        return stored(self._store, ("llm_calls",), months(scope))
+        rows = self._store.rows(
+            "SELECT DISTINCT toUnixTimestamp(toDateTime(toStartOfMonth(timestamp, 'UTC'), 'UTC')) AS start "
+            f"FROM llm_calls WHERE {_calls(scope)} ORDER BY start"
+        )
+        return months(scope, (row["start"] for row in rows))
 
     def prepare(self, part: Part, progress: Progress) -> None:
         """Nothing: prices are looked up when they are applied."""
 
     def plan(self, part: Part) -> None:
-        changed = self._text("is_changed", repriced=self._text("repriced"))
-        self._compare(part, "*", f"* REPLACE (({self._text('repriced')}).1 AS cost)", changed)
-        self._total(part)
+        repriced, changed = self._expressions()
+        self._total(part, before="cost", after=f"({repriced}).1", changed=changed)
 
     def apply(self, part: Part) -> None:
-        repriced = self._text("repriced")
-        is_changed = self._text("is_changed", repriced=repriced)
-        calls = self._calls(part)
-        self._statements.run("update", repriced=repriced, is_changed=is_changed, calls=calls, rewrite=part.rewrite)
-        self._compare(part, "* REPLACE (previous_cost AS cost)", "*", f"rewrite = {part.rewrite}")
-        self._total(part)
+        repriced, changed = self._expressions()
+        marked = f"rewrite = {part.rewrite}"
+        self._run("update", part, repriced=repriced, is_changed=changed)
+        self._total(part, before=f"if({marked}, previous_cost, cost)", after="cost", changed=marked)
+        for which, columns in (("before", "* REPLACE (previous_cost AS cost)"), ("after", "*")):
+            self._run("compared", part, which=which, columns=columns, marked=marked)
         correct(self._store, self._statements, part.rewrite)
 
-    def _compare(self, part: Part, before: str, after: str, condition: str) -> None:
-        where = f"{self._calls(part)} AND {condition}"
-        for which, columns in (("before", before), ("after", after)):
-            self._statements.run("compared", which=which, columns=columns, where=where)
+    def _expressions(self) -> tuple[str, str]:
+        """The new cost with where it comes from, and whether these differ from what is stored."""
+        repriced = self._statements.text("repriced")
+        return repriced, self._statements.text("is_changed", repriced=repriced)
 
-    def _total(self, part: Part) -> None:
+    def _total(self, part: Part, **expressions: str) -> None:
         self._store.execute(f"DELETE FROM llm_rewrite_totals WHERE rewrite = {part.rewrite}")
-        self._statements.run("totals", rewrite=part.rewrite, what="calls", provider="provider", model="model", price="cost")
+        self._run("priced_totals", part, **expressions)
 
-    def _calls(self, part: Part) -> str:
-        since, until = part.scope.nanoseconds
-        times = f"timestamp >= fromUnixTimestamp64Nano({since}) AND timestamp < fromUnixTimestamp64Nano({until})"
-        return f"{times} AND {part.scope.where('tenant', 'service')}"
+    def _run(self, name: str, part: Part, **values: str) -> None:
+        self._statements.run(name, rewrite=part.rewrite, calls=_calls(part.scope), **values)
 
-    def _text(self, name: str, **values: str) -> str:
-        return self._statements.text(name, **values)
+
+def _calls(scope: Scope) -> str:
+    return f"{scope.times('timestamp')} AND {scope.where('tenant', 'service')}"

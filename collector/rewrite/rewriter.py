@@ -18,7 +18,7 @@ from storage.store import Store
 
 _TOTALS = """
 SELECT
-    what, provider, model, sum(rows_before) AS rows_before, sum(rows_after) AS rows_after, sum(cost_before) AS cost_before,
+    what, provider, model, sum(rows_before) AS rows_before, sum(rows_after) AS rows_after, sum(rows_changed) AS rows_changed, sum(cost_before) AS cost_before,
     sum(cost_after) AS cost_after, sum(unpriced_before) AS unpriced_before, sum(unpriced_after) AS unpriced_after
 FROM llm_rewrite_totals AS t
 WHERE rewrite IN ({rewrites:Array(UInt64)})
@@ -33,13 +33,15 @@ class Interrupted(HubError):
 
 @dataclass(frozen=True)
 class Total:
-    """What changes of a provider's model; of steps, of a role, which is in `model`. Costs are USD."""
+    """What becomes of a provider's model; of steps, of a role, which is in `model`. Costs are USD. A reprice counts all calls
+    of its range, a renormalise those that come out different."""
 
     what: str
     provider: str
     model: str
     rows_before: int
     rows_after: int
+    rows_changed: int
     cost_before: float
     cost_after: float
     unpriced_before: int
@@ -83,9 +85,7 @@ class Rewriter:
                 drop_scratch(self._store)
             return found is not None
 
-    def run(
-        self, kind: str, scope: Scope, *, dry_run: bool = False, progress: Progress = lambda share: None
-    ) -> Report:
+    def run(self, kind: str, scope: Scope, *, dry_run: bool = False, progress: Progress = lambda share: None) -> Report:
         """Rewrite a range. `progress` gets the share that is done. Raises StoreError, Interrupted."""
         self.finish()
         run, done = self._runs.start(kind, scope)
@@ -107,8 +107,9 @@ class Rewriter:
             progress(0.0)
             kind = self._kinds[run.kind]
             kind.prepare(part, progress)
-            kind.plan(part)
-            if not dry_run:
+            if dry_run:
+                kind.plan(part)
+            else:
                 self._runs.record(run, part, "prepared")
                 kind.apply(part)
                 self._runs.record(run, part, "finished")

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 
 from storage import schema
-from storage.statement import quote, quote_name
+from storage.statement import quote
 from storage.store import Store
 
 ONE_BLOCK = (
@@ -31,12 +31,22 @@ class Scope:
     service: str = ""
 
     def part(self, since: datetime, until: datetime) -> Scope:
+        """Another range of the same tenant and service."""
         return Scope(since, until, self.tenant, self.service)
+
+    def clip(self, since: datetime, until: datetime) -> Scope:
+        """What of a range lies in this one."""
+        return self.part(max(since, self.since), min(until, self.until))
 
     def where(self, tenant: str, service: str) -> str:
         """SQL on the columns of these names."""
         wanted = {tenant: self.tenant, service: self.service}
         return " AND ".join(f"{name} = {quote(value)}" for name, value in wanted.items() if value) or "true"
+
+    def times(self, column: str) -> str:
+        """SQL on a DateTime64(9) column."""
+        since, until = (f"fromUnixTimestamp64Nano({instant})" for instant in self.nanoseconds)
+        return f"{column} >= {since} AND {column} < {until}"
 
     @property
     def nanoseconds(self) -> tuple[int, int]:
@@ -48,7 +58,6 @@ class Statements:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.database = quote_name(store.database)
 
     def run(self, name: str, **values: object) -> None:
         """Each statement of the file. Raises StoreError."""
@@ -58,7 +67,7 @@ class Statements:
 
     def text(self, name: str, **values: object) -> str:
         texts = {key: str(value) for key, value in values.items()}
-        return schema.fill(_file(name), **{"database": self.database, "one_block": ONE_BLOCK, **texts})
+        return schema.fill(_file(name), **{"database": self._store.database, "one_block": ONE_BLOCK, **texts})
 
 
 @cache

@@ -36,6 +36,7 @@ CREATE TABLE llm_rewrite_totals (
     model LowCardinality(String) COMMENT 'of a step: its role',
     rows_before UInt64,
     rows_after UInt64,
+    rows_changed UInt64,
     cost_before Float64 COMMENT 'USD',
     cost_after Float64,
     unpriced_before UInt64 COMMENT 'calls whose cost is NULL',

@@ -1,1 +1,1 @@
-INSERT INTO ${database}.rewrite_after_${what} SELECT * FROM ${database}.rewrite_changed_${what} SETTINGS ${one_block}
+INSERT INTO rewrite_after_${what} SELECT * FROM rewrite_changed_${what} SETTINGS ${one_block}

@@ -1,5 +1,5 @@
-INSERT INTO ${database}.rewrite_otlp_log_records (${log_columns})
+INSERT INTO rewrite_otlp_log_records (${log_columns})
 SELECT ${log_columns}
-FROM ${database}.otel_logs
+FROM otel_logs
 WHERE Timestamp BETWEEN fromUnixTimestamp64Nano(${first} - ${context}) AND fromUnixTimestamp64Nano(${last} + ${context}) AND ${tenants}
 SETTINGS ${one_block}
