@@ -12,11 +12,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from string import Template
+from typing import Any
 
 from collector.metrics import CollectorMetrics
 from storage.statement import quote_name
@@ -49,15 +50,17 @@ class Sweep:
     """Takes repeated calls out of one store. Blocking; one thread, and one hub a store, may sweep at a time.
 
     Each step can be done again without harm, and a sweep that was interrupted is finished before the next begins:
-    its number is in `llm_call_repeats` and not yet in `llm_sweeps`.
+    its number is in `llm_call_repeats` and not yet in `llm_sweeps`. `alone` is held meanwhile: nothing else may
+    correct calls.
     """
 
-    def __init__(self, store: Store, *, batch_calls: int = BATCH_CALLS) -> None:
+    def __init__(
+        self, store: Store, alone: AbstractContextManager[Any] | None = None, *, batch_calls: int = BATCH_CALLS
+    ) -> None:
         self._store = store
+        self._alone = alone or threading.Lock()
         self._batch = batch_calls
         self._stopping = threading.Event()
-        self.lock = threading.RLock()
-        """Held while rows of `llm_calls` are taken out or replaced: what one has noted, no other may change meanwhile."""
 
     def stop(self) -> None:
         """Let a running sweep end after the batch it is at; the next one goes on there. Thread-safe."""
@@ -65,10 +68,10 @@ class Sweep:
 
     def run_once(self) -> SweepReport:
         """Take out what was repeated in everything that is in `llm_calls` by now. Raises StoreError."""
-        with self.lock:
-            return self._run_once()
+        with self._alone:
+            return self._run()
 
-    def _run_once(self) -> SweepReport:
+    def _run(self) -> SweepReport:
         started = time.perf_counter()
         (state,) = self._store.rows(_text("state"))
         run = _Run(self._store, state["sweep"] + 1, state["block"])

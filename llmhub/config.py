@@ -29,6 +29,7 @@ from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
 from storage.endpoint import EndpointSettings
 from storage.mapping import Alias, MappingError, MappingSettings, Operation, Provider
+from storage.overrides import PriceSettings
 from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
 
@@ -76,6 +77,7 @@ class StorageConfig:
     def mapping(self) -> MappingSettings:
         """What is added to the alias table."""
         return MappingSettings(self.aliases, self.operations, self.providers, self.dimensions)
+    prices: PriceSettings = field(default_factory=PriceSettings)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,14 +13,17 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from collector.assembly import Collector
+from collector.pricing import Pricing
 from collector.rewrite import Busy, Job, Jobs, Scope
 from llmhub.status import Status
+from storage.price_store import PriceError
 from storage.store import StoreError
 
 REPLAY_MOST = 32
 """Letters that one request may replay: they go through the pipeline together."""
 
 Ids = Annotated[list[int], Body()]
+Document = Annotated[str, Body(embed=True)]
 
 
 class Rewrite(BaseModel):
@@ -37,7 +41,7 @@ class Rewrite(BaseModel):
         return Job(self.kind, Scope(self.since, self.until, self.tenant, self.service), self.dry_run)
 
 
-def control_app(collector: Collector, status: Status, rewrites: Jobs) -> FastAPI:
+def control_app(collector: Collector, status: Status, pricing: Pricing, rewrites: Jobs) -> FastAPI:
     """JSON in and out. Errors are {"detail": what is wrong}."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     letters = collector.dead_letters
@@ -45,6 +49,10 @@ def control_app(collector: Collector, status: Status, rewrites: Jobs) -> FastAPI
     @app.exception_handler(StoreError)
     async def store_error(_: Request, error: StoreError) -> JSONResponse:
         return JSONResponse({"detail": f"the store: {error.message}"}, 503)
+
+    @app.exception_handler(PriceError)
+    async def price_error(_: Request, error: PriceError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 409)
 
     @app.get("/ping")
     async def ping() -> str:
@@ -102,5 +110,17 @@ def control_app(collector: Collector, status: Status, rewrites: Jobs) -> FastAPI
     @app.get("/rewrites")
     async def rewriting() -> dict[str, Any]:
         return rewrites.state()
+
+    @app.post("/prices/override")
+    async def override(document: Document) -> dict[str, Any]:
+        return asdict(await asyncio.to_thread(pricing.override, document))
+
+    @app.post("/prices/override/remove")
+    async def remove_override(document: Document) -> dict[str, Any]:
+        return asdict(await asyncio.to_thread(pricing.remove_override, document))
+
+    @app.post("/prices/refresh")
+    async def refresh(document: Document, source: Document) -> dict[str, Any]:
+        return asdict(await asyncio.to_thread(pricing.refresh, document, source))
 
     return app

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from collector.assembly import Collector
 from collector.errors import HubError
+from collector.pricing import PriceKeeper, Pricing
 from collector.rewrite import Jobs, Rewriter
 from collector.spool import KeyFileError, SpoolError
 from collector.sweep import Sweep, Sweeper
@@ -38,11 +39,12 @@ from receivers.tail_socket import tail_route
 from storage import reference, schema
 from storage.embedded import EmbeddedStore
 from storage.endpoint import clickhouse_app
+from storage.price_store import PriceError
 from storage.store import Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
 
-START_FAILURES = (StoreError, SpoolError, KeyFileError, HubError, OSError)
+START_FAILURES = (StoreError, PriceError, SpoolError, KeyFileError, HubError, OSError)
 """What opening the store, a Hub and its start raise where there is a remedy; str() is the line that says it."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -78,7 +80,7 @@ def prepare_store(config: Config) -> Store:
     try:
         schema.apply(store)
         schema.refresh_dictionaries(store)
-        reference.load(store, config.storage.mapping)
+        reference.load(store, config.storage.prices, config.storage.mapping)
     except BaseException:
         store.close()
         raise
@@ -102,10 +104,13 @@ class Hub:
             instrument(registry=registry)
         self.collector = Collector(store, config.collector, registry, config.spool_directory, leftovers=leftovers)
         self.pipeline = self.collector.pipeline
-        sweep = Sweep(store)
-        rewriter = Rewriter(store, sweep)
+        correcting = threading.RLock()
+        sweep = Sweep(store, correcting)
+        pricing = Pricing(store, config.storage.prices, correcting)
+        rewriter = Rewriter(store, sweep, correcting, pricing.finish)
         self._rewrites = Jobs(rewriter)
         self._sweeper = Sweeper(sweep, self.collector.metrics, config.sweep, rewriter.finish)
+        self._price_keeper = PriceKeeper(pricing, self.collector.metrics, config.storage.prices, rewriter.finish)
         tenants = SingleTenant(config.receivers.tenant)
         kafka_metrics = KafkaMetrics(registry)
         self._kafka_intake = self._producer(kafka_metrics)
@@ -123,7 +128,8 @@ class Hub:
         status = Status(self.collector, store, config.collector)
         api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
-        self._control = ControlServer(control_app(self.collector, status, self._rewrites), self.collector.spool.directory)
+        control = control_app(self.collector, status, pricing, self._rewrites)
+        self._control = ControlServer(control, self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
 
@@ -160,6 +166,7 @@ class Hub:
         otlp_grpc = await self._open(self._otlp_grpc)
         if self._kafka:
             await self._open(self._kafka)
+        await self._price_keeper.start()
         self._sweeper.start()
         self.collector.canary.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again.
@@ -173,7 +180,11 @@ class Hub:
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
         self._rewrites.stop()
-        await asyncio.gather(self._sweeper.stop(grace), *(stop(grace) for stop in reversed(self._started)))
+        await asyncio.gather(
+            self._price_keeper.stop(grace),
+            self._sweeper.stop(grace),
+            *(stop(grace) for stop in reversed(self._started)),
+        )
         self._started.clear()
         cancelling.cancel()
         # What is not stored by then is in the spool, or was not acknowledged.

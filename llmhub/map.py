@@ -34,7 +34,7 @@ _NEEDED = ("request_model", "input_tokens", "output_tokens")
 
 
 @map_app.command("test")
-def test_mapping(
+def try_out(
     context: typer.Context,
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="As `llmhub ingest` takes them.")],
     tenant: Annotated[

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
 from collector.assembly import Collector
+from collector.pricing import Pricing
 from collector.rewrite import Jobs, Rewriter
 from collector.sweep import Sweep
 from llmhub.config import Config
@@ -40,8 +42,11 @@ def with_hub(config: Config, use: Callable[[ControlClient], T]) -> T:
 
 async def _serve(config: Config, store: Store, use: Callable[[], T]) -> T:
     collector = Collector(store, config.collector, CollectorRegistry(), config.spool_directory)
-    rewrites = Jobs(Rewriter(store, Sweep(store)))
-    app = control_app(collector, Status(collector, store, config.collector), rewrites)
+    correcting = threading.RLock()
+    pricing = Pricing(store, config.storage.prices, correcting)
+    rewriter = Rewriter(store, Sweep(store, correcting), correcting, pricing.finish)
+    rewrites = Jobs(rewriter)
+    app = control_app(collector, Status(collector, store, config.collector), pricing, rewrites)
     control = ControlServer(app, collector.spool.directory)
     try:
         await collector.start()

@@ -52,10 +52,16 @@ def supervise(config: Config, when_ready: Callable[[Addresses], None]) -> None:
 
 def worker_config(config: Config, number: int) -> Config:
     """What differs from one worker to the next: the spool, an API that only the parent talks to, and that one is enough
-    to sweep the store."""
+    to sweep the store and to look after its prices."""
     collector = replace(config.collector, spool=worker_spool(config, number))
-    sweep = replace(config.sweep, interval_seconds=config.sweep.interval_seconds if number == 0 else 0.0)
-    return replace(config, collector=collector, sweep=sweep, api=replace(config.api, listen="127.0.0.1:0"))
+    if number:
+        prices = replace(config.storage.prices, resolve_seconds=0.0)
+        config = replace(
+            config,
+            sweep=replace(config.sweep, interval_seconds=0.0),
+            storage=replace(config.storage, prices=prices),
+        )
+    return replace(config, collector=collector, api=replace(config.api, listen="127.0.0.1:0"))
 
 
 async def _run(config: Config, when_ready: Callable[[Addresses], None]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata, resources
 from itertools import pairwise
 from typing import Any
@@ -47,7 +47,9 @@ class Price:
     version: str
 
     def row(self) -> dict[str, Any]:
-        named = {name: getattr(self, name) for name in ("tenant", "price_id", "tier", "valid_from", "valid_to", "version")}
+        named = {
+            name: getattr(self, name) for name in ("tenant", "price_id", "tier", "valid_from", "valid_to", "version")
+        }
         return {**named, **asdict(rates.during_the_day(self.days))}
 
 
@@ -62,6 +64,7 @@ class Model:
     source: str = "list"
 
 
+@cache
 def bundled() -> PriceList:
     """The prices that came with the installed genai-prices."""
     return PriceList(get_snapshot(), f"genai-prices {metadata.version('genai-prices')}")
@@ -77,15 +80,19 @@ class PriceList:
         self._otel_names = {**{name: name for name in self._by_id}, **_renamed()}
 
     def prices(self) -> Iterator[Price]:
-        """Every price; a model that another provider resells and that has service tiers also without them."""
+        """Every price. A model that another provider resells has one for that provider, too, without the maker's service tiers."""
         for provider in self._snapshot.providers:
             for model in provider.models:
                 yield from self._model_prices(f"{provider.id}/{model.id}", model, _tiers(model))
             for resold in self._resold(provider):
                 yield from self._model_prices(self._price_id(provider, resold), resold, {})
 
-    def models(self) -> Iterator[Model]:
+    @cached_property
+    def models(self) -> tuple[Model, ...]:
         """Every name that genai-prices spells out, for the provider and, where it is clear, without one."""
+        return tuple(self._models())
+
+    def _models(self) -> Iterator[Model]:
         names = {provider.id: self._provider_names(provider) for provider in self._snapshot.providers}
         for otel_name, provider_id in self._otel_names.items():
             for name in sorted(names[provider_id]):
@@ -95,11 +102,15 @@ class PriceList:
             if price_id := self.find("", name):
                 yield Model("", name, price_id)
 
+    def provider(self, name: str) -> Provider | None:
+        """Who gen_ai.provider.name `name` is."""
+        return self._by_id.get(self._otel_names.get(name, "")) or find_provider_by_id(self._snapshot.providers, name)
+
     def find(self, provider: str, model: str) -> str:
         """The price id of what gen_ai.provider.name `provider` calls `model`, by genai-prices' own patterns; '' if none."""
         if not provider:
             return self._without_provider(model)
-        known = self._by_id.get(self._otel_names.get(provider, "")) or find_provider_by_id(self._snapshot.providers, provider)
+        known = self.provider(provider)
         found = known.find_model(model, all_providers=self._snapshot.providers) if known else None
         return self._price_id(known, found) if known and found else ""
 
@@ -111,14 +122,14 @@ class PriceList:
             return next((self._price_id(maker, model) for maker in makers if (model := maker.find_model(name))), "")
 
     def _price_id(self, provider: Provider, model: ModelInfo) -> str:
-        """A model found through a fall-back provider is priced by its owner, but for its service tiers."""
+        """A model found through a fall-back provider is priced as its owner's."""
         owner = next(p for p in (provider, *self._snapshot.providers) if any(m is model for m in p.models))
         price_id = f"{owner.id}/{model.id}"
-        return f"{price_id}@{provider.id}" if owner is not provider and model.price_variants else price_id
+        return price_id if owner is provider else f"{price_id}@{provider.id}"
 
     def _resold(self, provider: Provider) -> Iterator[ModelInfo]:
         fallbacks = (self._by_id[name] for name in provider.fallback_model_providers or () if name in self._by_id)
-        yield from (model for fallback in fallbacks for model in fallback.models if model.price_variants)
+        yield from (model for fallback in fallbacks for model in fallback.models)
 
     def _provider_names(self, provider: Provider) -> set[str]:
         fallbacks = provider.fallback_model_providers or ()
@@ -131,15 +142,32 @@ class PriceList:
         }
 
     def _model_prices(self, price_id: str, model: ModelInfo, tiers: dict[str, dict[str, str]]) -> Iterator[Price]:
-        if price_id in NOT_LINEAR:
-            return
-        for start, end in pairwise((BEGINNING, *_change_dates(model), END)):
-            standard = rates.prices_of_day(model, start)
+        if price_id not in NOT_LINEAR:
             for tier, context in ((STANDARD, {}), *tiers.items()):
-                price = rates.prices_of_day(model, start, context)
-                if tier == STANDARD or price != standard:
-                    version = " ".join(filter(None, (self.version, f"{start:%Y-%m-%d}", tier)))
-                    yield Price("", price_id, tier, start, end - timedelta(seconds=1), price, version)
+                yield from joined(self._tier_prices(price_id, model, tier, context))
+
+    def _tier_prices(self, price_id: str, model: ModelInfo, tier: str, context: dict[str, str]) -> Iterator[Price]:
+        """Without the times at which the tier costs what the standard one does."""
+        for start, end in pairwise((BEGINNING, *_change_dates(model), END)):
+            price = rates.prices_of_day(model, start, context)
+            if tier == STANDARD or price != rates.prices_of_day(model, start):
+                since = f"{start:%Y-%m-%d}" if start > BEGINNING else ""
+                version = " ".join(filter(None, (self.version, since, tier)))
+                yield Price("", price_id, tier, start, end - timedelta(seconds=1), price, version)
+
+
+def joined(prices: Iterable[Price]) -> Iterator[Price]:
+    """Prices of one tier in the order of time, with those made one that follow each other and are the same."""
+    last: Price | None = None
+    for price in prices:
+        if last and last.days == price.days and last.valid_to + timedelta(seconds=1) == price.valid_from:
+            last = replace(last, valid_to=price.valid_to)
+            continue
+        if last:
+            yield last
+        last = price
+    if last:
+        yield last
 
 
 @cache

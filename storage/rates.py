@@ -45,13 +45,18 @@ class Rates:
 
 def during_the_day(prices: Mapping[int, Prices]) -> Rates:
     """One day's prices by the second from which on they apply; there is always one for second 0."""
-    timed = [(second, start, at_size(price, start)) for second, price in sorted(prices.items()) for start in _sizes(price)]
+    timed = [
+        (second, start, at_size(price, start)) for second, price in sorted(prices.items()) for start in _sizes(price)
+    ]
     units = sorted({_UNIT_OF[key] for _, _, step in timed for key in step} - {*CORE})
     weight = SECOND if len(prices) > 1 else 0
     steps = [second * weight + start for second, start, _ in timed]
     rates = [_rates(step) for _, _, step in timed]
     return Rates(
-        prices={key: [float(step.get(key, 0)) for _, _, step in timed] for key in sorted({k for _, _, s in timed for k in s})},
+        prices={
+            key: [float(step.get(key, 0)) for _, _, step in timed]
+            for key in sorted({k for _, _, s in timed for k in s})
+        },
         steps=[float(-1 - weight), *map(float, steps[1:])],
         units=units,
         rates=[float(by_unit.get(unit, 0)) for by_unit in rates for unit in (*CORE, *units)],

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
-from storage import prices
 from storage.mapping import MappingSettings, data
+from storage.overrides import Currencies, PriceSettings
+from storage.price_book import PriceBook
+from storage.price_store import open_book, state
 from storage.statement import quote_name
 from storage.store import Store
+
+log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
@@ -33,9 +38,13 @@ class Reference:
     rows: Callable[[], Iterable[Row]]
 
 
-def load(store: Store, mapping: MappingSettings | None = None) -> list[str]:
-    """Bring every reference table up to date. Returns the names of the tables that were loaded. Raises StoreError."""
-    return _load(store, [*_mapping_references(mapping or MappingSettings()), *REFERENCES])
+def load(
+    store: Store, price_settings: PriceSettings | None = None, mapping: MappingSettings | None = None
+) -> list[str]:
+    """Bring every reference table up to date. Returns the names of the tables that were loaded. Raises StoreError,
+    PriceError."""
+    mapped = _load(store, [*_mapping_references(mapping or MappingSettings()), *REFERENCES])
+    return mapped + load_prices(store, price_settings or PriceSettings())
 
 
 def _mapping_references(mapping: MappingSettings) -> Iterator[Reference]:
@@ -45,6 +54,27 @@ def _mapping_references(mapping: MappingSettings) -> Iterator[Reference]:
         ("llm_providers", "llm_provider", "providers.csv", mapping.provider_rows),
     ):
         yield Reference(table, dictionary, partial("{} {}".format, _hash(file), mapping.version), rows)
+
+
+def load_prices(store: Store, settings: PriceSettings) -> list[str]:
+    """`load` for the prices alone; cheap where nothing has changed."""
+    version = f"{state(store, settings)} {_hash('price_providers.csv')}"
+
+    @cache
+    def book() -> PriceBook:
+        found = open_book(store, settings)
+        for problem in found.problems():
+            log.warning(problem)
+        return found
+
+    rates = Currencies(settings.exchange_rates)
+    # Prices first: a model that leads to a price that is not there yet would have none.
+    references = (
+        Reference("llm_exchange_rates", "llm_exchange_rate", lambda: version, lambda: rates.rows()),
+        Reference("llm_prices", "llm_price", lambda: version, lambda: (price.row() for price in book().prices())),
+        Reference("llm_models", "llm_model", lambda: version, lambda: map(asdict, book().models())),
+    )
+    return _load(store, references)
 
 
 def _load(store: Store, references: Iterable[Reference]) -> list[str]:
@@ -80,10 +110,6 @@ def _hash(*names: str) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _price_version() -> str:
-    return f"{prices.bundled().version} {_hash('price_providers.csv')}"
-
-
 REFERENCES = (
     Reference(
         "llm_log_operations",
@@ -92,6 +118,4 @@ REFERENCES = (
         lambda: data("log_operations.csv"),
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: data("events.csv")),
-    Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.bundled().models())),
-    Reference("llm_prices", "llm_price", _price_version, lambda: (price.row() for price in prices.bundled().prices())),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from collector.errors import HubError
 from collector.rewrite.parts import Kind, Part, Progress
@@ -63,9 +65,20 @@ class Report:
 class Rewriter:
     """Rewrites calls in one store. Blocking; one run at a time. While it is at a part, sweeps wait."""
 
-    def __init__(self, store: Store, sweep: Sweep, kinds: Iterable[Kind] = ()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sweep: Sweep,
+        alone: AbstractContextManager[Any] | None = None,
+        finish_others: Callable[[], object] = lambda: None,
+        kinds: Iterable[Kind] = (),
+    ) -> None:
+        """`alone` is held while calls are corrected, by the sweep, too: it must be reentrant. `finish_others` carries through
+        what else corrects calls and was interrupted."""
         self._store = store
         self._sweep = sweep
+        self._alone = alone or threading.RLock()
+        self._finish_others = finish_others
         self._runs = Runs(store)
         self._kinds = {kind.name: kind for kind in kinds or (Reprice(store), Renormalise(store))}
         self._stopping = threading.Event()
@@ -76,7 +89,7 @@ class Rewriter:
 
     def finish(self) -> bool:
         """Carry through what a crash has left half done; whether there was any. Raises StoreError."""
-        with self._sweep.lock:
+        with self._alone:
             found = self._runs.open()
             if found:
                 run, part = found
@@ -100,8 +113,9 @@ class Rewriter:
         return self._end(run, rewrites, len(done), dry_run)
 
     def _rewrite(self, run: Run, part: Part, dry_run: bool, progress: Progress) -> None:
-        with self._sweep.lock:
-            # Rows that the sweep has noted and not yet taken out must not become others meanwhile.
+        with self._alone:
+            # Rows that these have noted and not yet corrected must not become others meanwhile.
+            self._finish_others()
             self._sweep.run_once()
             drop_scratch(self._store)
             progress(0.0)

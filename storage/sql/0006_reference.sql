@@ -68,6 +68,56 @@ CREATE DICTIONARY llm_price (
 PRIMARY KEY tenant, price_id, tier SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_prices'))
 LAYOUT(COMPLEX_KEY_RANGE_HASHED(range_lookup_strategy 'max')) RANGE(MIN valid_from MAX valid_to) LIFETIME(0);
 
+-- Price lists that `llmhub prices refresh` fetched. The newest one for the installed genai-prices holds.
+CREATE TABLE llm_price_lists (
+    fetched_at DateTime64(6, 'UTC'),
+    source String COMMENT 'URL or file',
+    package LowCardinality(String) COMMENT 'the genai-prices it was fetched with',
+    document String CODEC(ZSTD(6)) COMMENT 'data.json of genai-prices'
+) ENGINE = MergeTree ORDER BY fetched_at;
+
+-- Overrides that `llmhub prices override` added, beside those of storage.prices.overrides.
+CREATE TABLE llm_price_overrides (
+    id String,
+    document String COMMENT 'JSON with the keys of storage.prices.overrides',
+    removed Bool,
+    added_at DateTime64(6, 'UTC') DEFAULT now64(6)
+) ENGINE = ReplacingMergeTree(added_at) ORDER BY id;
+
+-- What one unit of a currency is worth in USD. Rows: storage.prices.exchange_rates.
+CREATE TABLE llm_exchange_rates (
+    currency String,
+    valid_from DateTime('UTC'),
+    valid_to DateTime('UTC') COMMENT 'the last second',
+    usd Float64
+) ENGINE = MergeTree ORDER BY (currency, valid_from);
+
+CREATE DICTIONARY llm_exchange_rate (currency String, valid_from DateTime, valid_to DateTime, usd Nullable(Float64))
+PRIMARY KEY currency SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_exchange_rates'))
+LAYOUT(COMPLEX_KEY_RANGE_HASHED()) RANGE(MIN valid_from MAX valid_to) LIFETIME(0);
+
+-- Cost as computed beside cost as reported, of the calls that have both; USD at the rate of the call's day.
+CREATE VIEW llm_cost_drift AS
+WITH compared AS (
+    SELECT
+        *,
+        reported_cost * dictGet('${database}.llm_exchange_rate', 'usd', if(reported_currency = '', 'USD', reported_currency), toDateTime(timestamp)) AS reported_usd
+    FROM llm_calls
+    WHERE reported_cost IS NOT NULL
+)
+SELECT
+    toDate(timestamp) AS day,
+    tenant, provider, model, dialect,
+    countIf(compared.cost IS NOT NULL AND reported_usd IS NOT NULL) AS calls,
+    sumIf(compared.cost, reported_usd IS NOT NULL) AS cost,
+    sumIf(reported_usd, compared.cost IS NOT NULL) AS reported_cost,
+    reported_cost - cost AS drift,
+    countIf(compared.cost IS NOT NULL AND abs(reported_usd - compared.cost) > greatest(1e-9, 0.01 * compared.cost)) AS drifting_calls,
+    countIf(compared.cost IS NULL) AS unpriced_calls,
+    countIf(reported_usd IS NULL) AS unknown_currency_calls
+FROM compared
+GROUP BY day, tenant, provider, model, dialect;
+
 -- Which content each reference table was last loaded from.
 CREATE TABLE llm_reference (name String, version String, loaded_at DateTime64(3) DEFAULT now64(3))
 ENGINE = ReplacingMergeTree(loaded_at) ORDER BY name;

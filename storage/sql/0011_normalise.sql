@@ -126,9 +126,7 @@ WITH
             slots['langfuse_usage'] AS langfuse_json,
             concat(slots['langfuse_usage'], slots['usage_raw'], slots['litellm_usage']) AS usage_text,
             -- Slots of this prefix are named after units of genai-prices.
-            CAST(
-                mapApply((key, value) -> (substring(key, 7), toUInt64OrZero(substringIndex(value, '.', 1))), mapFilter((key, value) -> startsWith(key, 'usage.') AND value != '0', slots)),
-                'Map(LowCardinality(String), UInt64)') AS slot_details,
+            mapApply((key, value) -> (substring(key, 7), toUInt64OrZero(substringIndex(value, '.', 1))), mapFilter((key, value) -> startsWith(key, 'usage.') AND value != '0', slots)) AS slot_details,
             slots['ttft_mixed'] AS ttft_mixed,
             slots['model_name'] AS model_name,
             slots['input_tokens'] AS input_text,
@@ -154,10 +152,10 @@ WITH
                 dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS provider,
             arrayFirst(name -> name != '', [slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]) AS request_model,
             arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')]) AS response_model,
-            if(usage_text = '', slot_details, CAST(mapConcat(slot_details, mapFilter((unit, count) -> count > 0, map(
+            if(usage_text = '', slot_details, mapConcat(slot_details, mapFilter((unit, count) -> count > 0, map(
                 'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:prompt|input)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
                 'output_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:completion|output)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
-                'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)'))))), 'Map(LowCardinality(String), UInt64)')) AS usage_details,
+                'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)')))))) AS usage_details,
             input_text != '' OR output_text != '' OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), arrayMax(key -> JSONExtractUInt(langfuse_json, key),
                 ['prompt_tokens', 'input', 'input_tokens'])) AS emitted_input,

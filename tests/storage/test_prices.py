@@ -156,7 +156,7 @@ def test_random_calls_cost_what_genai_prices_says(llm_store: EmbeddedStore) -> N
     ],
 )
 def test_a_name_leads_to_its_price(provider: str, model: str, price_id: str) -> None:
-    found = {(row.provider, row.model): row.price_id for row in prices.bundled().models()}
+    found = {(row.provider, row.model): row.price_id for row in prices.bundled().models}
     assert found[provider, model] == price_id
 
 
