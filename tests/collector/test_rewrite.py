@@ -284,7 +284,7 @@ def test_calls_that_arrive_while_prices_are_rewritten_are_neither_lost_nor_count
     send(whole[:20])
     each = cost(llm_store, tenant) / 15
     set_prices(3.0)
-    arriving = threading.Thread(target=send, args=[whole[n : n + 5] for n in range(20, 60, 5)])
+    arriving = threading.Thread(target=send, args=[whole[n : n + 10] for n in range(20, 60, 10)])
     arriving.start()
     try:
         while arriving.is_alive():
@@ -391,7 +391,7 @@ def test_spans_that_arrive_while_rows_are_built_again_are_neither_lost_nor_count
     whole = unmapped(60)
     send(whole[:20])
     set_aliases(*ACME)
-    arriving = threading.Thread(target=send, args=[whole[n : n + 4] for n in range(20, 60, 4)])
+    arriving = threading.Thread(target=send, args=[whole[n : n + 10] for n in range(20, 60, 10)])
     arriving.start()
     try:
         while arriving.is_alive():
