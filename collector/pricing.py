@@ -170,7 +170,7 @@ class _Run:
     def finish(self) -> None:
         """Price what is noted."""
         if calls := self._noted():
-            for step in ("name", "update", "correct"):
+            for step in ("update", "correct"):
                 self._execute(step)
             self.record(self._block, self._prices, calls)
             self.calls += calls

@@ -27,6 +27,7 @@ from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
+from storage.content_policy import ContentSettings
 from storage.endpoint import EndpointSettings
 from storage.mapping import Alias, MappingError, MappingSettings, Operation, Provider
 from storage.overrides import PriceSettings
@@ -78,6 +79,7 @@ class StorageConfig:
         """What is added to the alias table."""
         return MappingSettings(self.aliases, self.operations, self.providers, self.dimensions)
     prices: PriceSettings = field(default_factory=PriceSettings)
+    content: ContentSettings = ContentSettings()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,13 +23,12 @@ from collector.writer import Writer
 from llmhub.config import Config
 from llmhub.hub import prepare_store
 from receivers.files import read_exports
-from storage import schema
+from storage.content import is_content
 from storage.mapping import may_come_from_resource
 from storage.store import Store
 
 CALLS = ("llm", "embedding", "rerank")
 UNMAPPED = "unmapped"
-_CONTENT = re.compile(schema.CONTENT_KEYS.replace("\\\\", "\\"))
 _KEEP = (
     "CREATE TABLE kept_spans AS llm_spans ENGINE = MergeTree ORDER BY tuple()",
     # The map has every candidate of a slot, the best first.
@@ -168,8 +166,8 @@ def _explained(store: Store, tenant: str) -> Iterator[Explained]:
             table=table,
             row={name: value for name, value in row.items() if value and name not in _NOT_SHOWN},
             slots=_slots(record, dict(reversed(span["pairs"])), aliases, tenant) if span else [],
-            unmapped_keys=sorted(key for key in keys if key not in known and not _CONTENT.match(key)),
-            content_keys=sorted(key for key in keys if key not in known and _CONTENT.match(key)),
+            unmapped_keys=sorted(key for key in keys if key not in known and not is_content(key)),
+            content_keys=sorted(key for key in keys if key not in known and is_content(key)),
         )
 
 

@@ -77,7 +77,8 @@ class PriceList:
         self.version = version
         self._snapshot = snapshot
         self._by_id = {provider.id: provider for provider in snapshot.providers}
-        self._otel_names = {**{name: name for name in self._by_id}, **_renamed()}
+        renamed = {name: provider for name, provider in _renamed().items() if provider in self._by_id}
+        self._otel_names = {**{name: name for name in self._by_id}, **renamed}
 
     def prices(self) -> Iterator[Price]:
         """Every price. A model that another provider resells has one for that provider, too, without the maker's service tiers."""

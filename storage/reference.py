@@ -16,6 +16,7 @@ from functools import cache, partial
 from importlib import resources
 from typing import Any
 
+from storage import content
 from storage.mapping import MappingSettings, data
 from storage.overrides import Currencies, PriceSettings
 from storage.price_book import PriceBook
@@ -43,7 +44,7 @@ def load(
 ) -> list[str]:
     """Bring every reference table up to date. Returns the names of the tables that were loaded. Raises StoreError,
     PriceError."""
-    mapped = _load(store, [*_mapping_references(mapping or MappingSettings()), *REFERENCES])
+    mapped = load_references(store, [*_mapping_references(mapping or MappingSettings()), *REFERENCES])
     return mapped + load_prices(store, price_settings or PriceSettings())
 
 
@@ -74,10 +75,11 @@ def load_prices(store: Store, settings: PriceSettings) -> list[str]:
         Reference("llm_prices", "llm_price", lambda: version, lambda: (price.row() for price in book().prices())),
         Reference("llm_models", "llm_model", lambda: version, lambda: map(asdict, book().models())),
     )
-    return _load(store, references)
+    return load_references(store, references)
 
 
-def _load(store: Store, references: Iterable[Reference]) -> list[str]:
+def load_references(store: Store, references: Iterable[Reference]) -> list[str]:
+    """Those of `references` whose content has changed. Returns the names of their tables. Raises StoreError."""
     known = {row["name"]: row["version"] for row in store.rows("SELECT name, version FROM llm_reference FINAL")}
     stale = [reference for reference in references if known.get(reference.table) != reference.version()]
     for reference in stale:
@@ -118,4 +120,5 @@ REFERENCES = (
         lambda: data("log_operations.csv"),
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: data("events.csv")),
+    Reference("llm_content_keys", "llm_content_key", lambda: _hash("content.csv"), content.rows),
 )

@@ -12,8 +12,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
+from storage import content
 from storage import otlp_schema as otlp
 from storage.store import Store
 
@@ -31,13 +33,6 @@ LOG_LEAVES = "time_ns, observed_ns, severity_number, severity_text, flags, trace
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _DICTIONARY = re.compile(r"^CREATE DICTIONARY IF NOT EXISTS ", re.MULTILINE)
 _CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.MULTILINE)
-# Attributes that hold what people and models said, under whatever flattened key.
-CONTENT_KEYS = (
-    r"^(?:llm\\.(?:input_messages|output_messages|prompts|choices|tools|request\\.functions|prompt_template)"
-    r"|gen_ai\\.(?:prompt|completion|input|output|tool\\.call|system_instructions)|embedding\\.(?:embeddings|text)"
-    r"|input\\.|output\\.|ai\\.(?:prompt|response\\.(?:text|object|toolCalls))|traceloop\\.entity\\.(?:input|output)"
-    r"|langfuse\\.observation\\.(?:input|output)|request_data|response_data|all_messages|raw_|retrieval\\.documents)"
-)
 
 
 class SchemaError(Exception):
@@ -62,10 +57,11 @@ def migrations(database: str, dictionary_source: str = "") -> list[Migration]:
     return [_migration(file.name, file.read_text(encoding="utf-8"), variables) for file in files]
 
 
+@cache
 def fragments() -> dict[str, str]:
     """The SQL that statements share, by the name of its placeholder. Each names the columns it expects."""
     folder = resources.files("storage").joinpath("sql/fragments")
-    return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in folder.iterdir()}
+    return {file.name.removesuffix(".sql"): file.read_text("utf-8").strip() for file in folder.iterdir()}
 
 
 def fill(text: str, variables: Mapping[str, str]) -> str:
@@ -155,7 +151,7 @@ def _generated() -> dict[str, str]:
         "log_leaves": ", ".join(
             [LOG_LEAVES, "attribute_key", *otlp.picked_columns("attribute"), *otlp.picked_columns("body")]
         ),
-        "content_keys": CONTENT_KEYS,
+        "content_key": content.key_sql("key"),
         "time_in_range": _in_time("t"),
         "point_in_time": _in_time("p.time_unix_nano"),
         "min_time": MIN_TIME,

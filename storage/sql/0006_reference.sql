@@ -118,6 +118,17 @@ SELECT
 FROM compared
 GROUP BY day, tenant, provider, model, dialect;
 
+-- What is content: the attributes, events and attributes of events that hold what people, models and tools said.
+-- Rows: storage/data/content.csv and storage.content.keys.
+CREATE TABLE llm_content_keys (
+    key String COMMENT 'an attribute without its numbered parts; event:NAME; @NAME for an attribute of such an event',
+    rank LowCardinality(String) COMMENT 'direction, then preference: the smallest of a direction is stored',
+    role LowCardinality(String) COMMENT 'of an event: who spoke'
+) ENGINE = MergeTree ORDER BY key;
+
+CREATE DICTIONARY llm_content_key (key String, rank String, role String)
+PRIMARY KEY key SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_content_keys')) LAYOUT(HASHED()) LIFETIME(0);
+
 -- Which content each reference table was last loaded from.
 CREATE TABLE llm_reference (name String, version String, loaded_at DateTime64(3) DEFAULT now64(3))
 ENGINE = ReplacingMergeTree(loaded_at) ORDER BY name;
