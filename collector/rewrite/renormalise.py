@@ -26,7 +26,6 @@ class _Table:
     what: str
     marks: str
     """Columns that say what rewriting did, and not what the span says."""
-    one_of_copies: str
     provider: str
     model: str
     price: str
@@ -40,12 +39,11 @@ _TABLES = (
     _Table(
         "calls",
         marks="rewrite, previous_cost",
-        one_of_copies="ORDER BY is_stored DESC, received_at LIMIT 1 BY tenant, trace_id, span_id, timestamp",
         provider="provider",
         model="model",
         price="cost",
     ),
-    _Table("steps", marks="rewrite", one_of_copies="", provider="''", model="role", price="toNullable(0.)"),
+    _Table("steps", marks="rewrite", provider="''", model="role", price="toNullable(0.)"),
 )
 _VIEWS = {
     "llm_foreign_spans_mv": "llm_spans",
@@ -117,8 +115,8 @@ class Renormalise:
             self._run(name, part, **bounds, log_columns=self._log_columns())
         self._await_inserts()
         for table in _TABLES:
-            values = {"what": table.what, "marks": table.marks, "one_of_copies": table.one_of_copies}
-            for name in ("changed", "outdated"):
+            values = {"what": table.what, "marks": table.marks}
+            for name in (f"changed_{table.what}", "outdated"):
                 self._run(name, part, **bounds, **values)
 
     def _log_columns(self) -> str:

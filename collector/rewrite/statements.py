@@ -67,7 +67,9 @@ class Statements:
 
     def text(self, name: str, **values: object) -> str:
         texts = {key: str(value) for key, value in values.items()}
-        return schema.fill(_file(name), {**schema.fragments(), "database": self._store.database, "one_block": ONE_BLOCK, **texts})
+        return schema.fill(
+            _file(name), {**schema.fragments(), "database": self._store.database, "one_block": ONE_BLOCK, **texts}
+        )
 
 
 @cache
