@@ -12,8 +12,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
@@ -66,7 +66,7 @@ class Pricing:
         self,
         store: Store,
         settings: PriceSettings,
-        alone: threading.Lock | None = None,
+        alone: AbstractContextManager[Any] | None = None,
         *,
         batch_calls: int = BATCH_CALLS,
     ) -> None:
@@ -192,8 +192,16 @@ class _Run:
 class PriceKeeper:
     """Runs pricing at an interval, in a thread beside the event loop."""
 
-    def __init__(self, pricing: Pricing, metrics: CollectorMetrics, settings: PriceSettings) -> None:
+    def __init__(
+        self,
+        pricing: Pricing,
+        metrics: CollectorMetrics,
+        settings: PriceSettings,
+        finish_rewrite: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`finish_rewrite` comes before each run: an unfinished rewrite has noted costs that must not change."""
         self._pricing = pricing
+        self._finish_rewrite = finish_rewrite
         self._metrics = metrics
         self._interval = settings.resolve_seconds
         self._stopping = asyncio.Event()
@@ -221,6 +229,7 @@ class PriceKeeper:
 
     def _once(self) -> None:
         try:
+            self._finish_rewrite()
             report = self._pricing.run_once()
         except Exception as error:
             self._metrics.prices_runs.labels("failed").inc()

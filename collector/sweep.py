@@ -12,10 +12,12 @@ import asyncio
 import logging
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from collector.metrics import CollectorMetrics
 from storage import schema
@@ -56,7 +58,9 @@ class Sweep:
     correct calls.
     """
 
-    def __init__(self, store: Store, alone: threading.Lock | None = None, *, batch_calls: int = BATCH_CALLS) -> None:
+    def __init__(
+        self, store: Store, alone: AbstractContextManager[Any] | None = None, *, batch_calls: int = BATCH_CALLS
+    ) -> None:
         self._store = store
         self._alone = alone or threading.Lock()
         self._batch = batch_calls
@@ -139,8 +143,16 @@ class _Run:
 class Sweeper:
     """Sweeps at an interval, in a thread beside the event loop."""
 
-    def __init__(self, sweep: Sweep, metrics: CollectorMetrics, settings: SweepSettings) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        metrics: CollectorMetrics,
+        settings: SweepSettings,
+        finish_rewrite: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`finish_rewrite` comes before each sweep: rows of an unfinished rewrite look like repetitions."""
         self._sweep = sweep
+        self._finish_rewrite = finish_rewrite
         self._metrics = metrics
         self._interval = settings.interval_seconds
         self._stopping = asyncio.Event()
@@ -166,6 +178,7 @@ class Sweeper:
 
     def _once(self) -> None:
         try:
+            self._finish_rewrite()
             report = self._sweep.run_once()
         except Exception as error:
             self._metrics.sweeps.labels("failed").inc()

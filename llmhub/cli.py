@@ -29,8 +29,10 @@ from llmhub.control import ControlClient
 from llmhub.dlq import dlq_app
 from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
 from llmhub.ingest import Summary, ingest_files
+from llmhub.map import map_app
 from llmhub.prices import prices_app
 from llmhub.query import open_reader
+from llmhub.rewrite import renormalise, reprice
 from llmhub.spool import spool_app
 from llmhub.spools import leftover_spools, own_spools
 from llmhub.status_view import show_status
@@ -51,6 +53,9 @@ app.add_typer(grafana_app, name="grafana")
 app.add_typer(config_app, name="config")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(spool_app, name="spool")
+app.add_typer(map_app, name="map")
+app.command()(reprice)
+app.command()(renormalise)
 app.add_typer(prices_app, name="prices")
 
 GLOBAL_OPTIONS = ("--config", "--store")

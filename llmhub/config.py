@@ -30,6 +30,7 @@ from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
 from storage.content_policy import ContentSettings
 from storage.endpoint import EndpointSettings
+from storage.mapping import Alias, MappingError, MappingSettings, Operation, Provider
 from storage.overrides import PriceSettings
 from storage.registry import RegistrySettings
 from storage.server import ServerAddress
@@ -70,6 +71,16 @@ class StorageConfig:
     dsn: str = field(default_factory=default_dsn)
     limits: Limits = Limits()
     clickhouse_http: ClickhouseHttpConfig = ClickhouseHttpConfig()
+    aliases: tuple[Alias, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    providers: tuple[Provider, ...] = ()
+    dimensions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def mapping(self) -> MappingSettings:
+        """What is added to the alias table."""
+        return MappingSettings(self.aliases, self.operations, self.providers, self.dimensions)
+
     prices: PriceSettings = field(default_factory=PriceSettings)
     content: ContentSettings = ContentSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -141,6 +152,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
     config = config.with_dsn(dsn) if dsn else config
     for key, value in _values(config):
         _check_value(key, value)
+    _check_mapping(config)
     _check_exposure(config)
     _check_room(config)
     _check_workers(config)
@@ -253,6 +265,13 @@ def _describe(error: Any) -> str:
     path = ".".join(str(part) for part in error["loc"])
     # The value itself may be a secret, so only its type is named.
     return f"{path}: {error['msg']} (got a {type(error['input']).__name__})"
+
+
+def _check_mapping(config: Config) -> None:
+    try:
+        config.storage.mapping.check()
+    except MappingError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_exposure(config: Config) -> None:

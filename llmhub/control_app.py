@@ -6,13 +6,16 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from collector.assembly import Collector
 from collector.pricing import Pricing
+from collector.rewrite import Busy, Job, Jobs, Scope
 from llmhub.api import Check, failing
 from llmhub.status import Status
 from storage.price_store import PriceError
@@ -25,8 +28,27 @@ Ids = Annotated[list[int], Body()]
 Document = Annotated[str, Body(embed=True)]
 
 
+class Rewrite(BaseModel):
+    """A rewrite to start; times with a time zone."""
+
+    kind: Literal["reprice", "renormalise"]
+    since: datetime
+    until: datetime
+    tenant: str = ""
+    service: str = ""
+    dry_run: bool = False
+
+    @property
+    def job(self) -> Job:
+        return Job(self.kind, Scope(self.since, self.until, self.tenant, self.service), self.dry_run)
+
+
 def control_app(
-    collector: Collector, status: Status, pricing: Pricing, checks: Mapping[str, Check] | None = None
+    collector: Collector,
+    status: Status,
+    pricing: Pricing,
+    rewrites: Jobs,
+    checks: Mapping[str, Check] | None = None,
 ) -> FastAPI:
     """JSON in and out. Errors are {"detail": what is wrong}. `checks` are those of /readyz."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -88,6 +110,18 @@ def control_app(
     @app.post("/dlq/purge")
     async def purge(request_ids: Ids) -> int:
         return await asyncio.to_thread(letters.purge, request_ids)
+
+    @app.post("/rewrites")
+    async def rewrite(wanted: Rewrite) -> str:
+        try:
+            rewrites.start(wanted.job)
+        except Busy as error:
+            raise HTTPException(409, str(error)) from error
+        return "started"
+
+    @app.get("/rewrites")
+    async def rewriting() -> dict[str, Any]:
+        return rewrites.state()
 
     @app.post("/prices/override")
     async def override(document: Document) -> dict[str, Any]:

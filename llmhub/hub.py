@@ -22,6 +22,7 @@ from collector.gaps import Gaps
 from collector.periodic import Periodic
 from collector.pricing import PriceKeeper, Pricing
 from collector.registry import RegistryKeeper
+from collector.rewrite import Jobs, Rewriter
 from collector.spool import KeyFileError, SpoolError
 from collector.sweep import Sweep, Sweeper
 from llmhub import content
@@ -53,7 +54,8 @@ START_FAILURES = (StoreError, PriceError, SpoolError, KeyFileError, HubError, OS
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LAST_INSERT_SECONDS = 2.0
-_CANCEL_QUERIES = "KILL QUERY WHERE query_kind = 'Select' AND elapsed > 1 ASYNC"
+# An update that is ended has changed nothing; the next start does it.
+_CANCEL_QUERIES = "KILL QUERY WHERE query_kind IN ('Select', 'Update') AND elapsed > 1 ASYNC"
 # Python's 700 make the garbage collector a tenth of the CPU time of small requests.
 _GC_ALLOCATIONS = 100_000
 
@@ -85,7 +87,7 @@ def prepare_store(config: Config) -> Store:
     try:
         schema.apply(store)
         schema.refresh_dictionaries(store)
-        reference.load(store, config.storage.prices)
+        reference.load(store, config.storage.prices, config.storage.mapping)
         content.apply(config.storage.content, store)
         _load_registry(config, store)
     except BaseException:
@@ -120,10 +122,13 @@ class Hub:
             instrument(registry=registry)
         self.collector = Collector(store, config.collector, registry, config.spool_directory, leftovers=leftovers)
         self.pipeline = self.collector.pipeline
-        correcting = threading.Lock()
-        self._sweeper = Sweeper(Sweep(store, correcting), self.collector.metrics, config.sweep)
+        correcting = threading.RLock()
+        sweep = Sweep(store, correcting)
         pricing = Pricing(store, config.storage.prices, correcting)
-        self._price_keeper = PriceKeeper(pricing, self.collector.metrics, config.storage.prices)
+        rewriter = Rewriter(store, sweep, correcting, pricing.finish)
+        self._rewrites = Jobs(rewriter)
+        self._sweeper = Sweeper(sweep, self.collector.metrics, config.sweep, rewriter.finish)
+        self._price_keeper = PriceKeeper(pricing, self.collector.metrics, config.storage.prices, rewriter.finish)
         self._policy = content.PolicyWatch(config.storage.content, store)
         keeper = RegistryKeeper(store, self.collector.metrics, config.storage.registry, config.receivers.tenant)
         gaps = Gaps(store, self.collector.metrics)
@@ -148,7 +153,7 @@ class Hub:
         status = Status(self.collector, store, config.collector)
         api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
-        control = control_app(self.collector, status, pricing, checks)
+        control = control_app(self.collector, status, pricing, self._rewrites, checks)
         self._control = ControlServer(control, self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
@@ -204,6 +209,7 @@ class Hub:
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
+        self._rewrites.stop()
         await self._policy.stop()
         stops = [
             self._sweeper.stop,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,6 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from collector.assembly import Collector
 from collector.pricing import Pricing
+from collector.rewrite import Jobs, Rewriter
+from collector.sweep import Sweep
 from llmhub.config import Config
 from llmhub.control import ControlClient, ControlServer, NoHub
 from llmhub.control_app import control_app
@@ -39,13 +42,17 @@ def with_hub(config: Config, use: Callable[[ControlClient], T]) -> T:
 
 async def _serve(config: Config, store: Store, use: Callable[[], T]) -> T:
     collector = Collector(store, config.collector, CollectorRegistry(), config.spool_directory)
-    pricing = Pricing(store, config.storage.prices)
-    app = control_app(collector, Status(collector, store, config.collector), pricing)
+    correcting = threading.RLock()
+    pricing = Pricing(store, config.storage.prices, correcting)
+    rewriter = Rewriter(store, Sweep(store, correcting), correcting, pricing.finish)
+    rewrites = Jobs(rewriter)
+    app = control_app(collector, Status(collector, store, config.collector), pricing, rewrites)
     control = ControlServer(app, collector.spool.directory)
     try:
         await collector.start()
         await control.start()
         return await asyncio.to_thread(use)
     finally:
+        rewrites.stop()
         await control.stop(_GRACE_SECONDS)
         await collector.close()

@@ -141,7 +141,8 @@ class EmbeddedStore:
         control = Handle(address, "default")
         control.query(f"CREATE DATABASE IF NOT EXISTS {quote_name(self.database)}")
         control.use(self.database)
-        self._control = Pool("statement handles", [control])
+        # Two, for a statement may be there to end another one.
+        self._control = Pool("statement handles", [control, Handle(address, self.database)])
         self._writers = Pool("writers", [Handle(address, self.database) for _ in range(self.limits.writers)])
         self._readers = Pool("readers", [self._reader() for _ in range(self.limits.readers)])
         # The hub's own questions, asked before each acknowledgement, do not queue behind anybody's dashboards.

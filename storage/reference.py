@@ -6,19 +6,18 @@ in `llm_reference`.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
 from storage import content
+from storage.mapping import MappingSettings, data
 from storage.overrides import Currencies, PriceSettings
 from storage.price_book import PriceBook
 from storage.price_store import open_book, state
@@ -28,9 +27,6 @@ from storage.store import Store
 log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
-# Slots that a resource attribute may fill where the span does not; the views know them by their rank.
-RESOURCE_SLOTS = frozenset({"user_id", "session_id", "feature", "team"})
-RESOURCE_RANK = 200
 
 
 @dataclass(frozen=True)
@@ -43,10 +39,22 @@ class Reference:
     rows: Callable[[], Iterable[Row]]
 
 
-def load(store: Store, price_settings: PriceSettings | None = None) -> list[str]:
+def load(
+    store: Store, price_settings: PriceSettings | None = None, mapping: MappingSettings | None = None
+) -> list[str]:
     """Bring every reference table up to date. Returns the names of the tables that were loaded. Raises StoreError,
     PriceError."""
-    return load_references(store, REFERENCES) + load_prices(store, price_settings or PriceSettings())
+    mapped = load_references(store, [*_mapping_references(mapping or MappingSettings()), *REFERENCES])
+    return mapped + load_prices(store, price_settings or PriceSettings())
+
+
+def _mapping_references(mapping: MappingSettings) -> Iterator[Reference]:
+    for table, dictionary, file, rows in (
+        ("llm_aliases", "llm_alias", "aliases.csv", mapping.alias_rows),
+        ("llm_operations", "llm_operation", "operations.csv", mapping.operation_rows),
+        ("llm_providers", "llm_provider", "providers.csv", mapping.provider_rows),
+    ):
+        yield Reference(table, dictionary, partial("{} {}".format, _hash(file), mapping.version), rows)
 
 
 def load_prices(store: Store, settings: PriceSettings) -> list[str]:
@@ -99,41 +107,25 @@ def _encode(value: object) -> int:
     raise TypeError(f"{type(value).__name__} is no reference value")
 
 
-def _csv(name: str) -> Iterator[dict[str, str]]:
-    with resources.files("storage").joinpath("data", name).open(encoding="utf-8") as file:
-        yield from csv.DictReader(file)
-
-
 def _hash(*names: str) -> str:
     content = b"".join(resources.files("storage").joinpath("data", name).read_bytes() for name in names)
     return hashlib.sha256(content).hexdigest()
 
 
-def _aliases() -> Iterator[Row]:
-    """The order of the file is the order of preference within a slot."""
-    rank: Counter[str] = Counter()
-    for row in _csv("aliases.csv"):
-        rank[row["slot"]] += 1
-        yield {**row, "priority": rank[row["slot"]] + (RESOURCE_RANK if row["slot"] in RESOURCE_SLOTS else 0)}
-
-
 def _event_attributes() -> Iterator[Row]:
     """The order of the file is the order of preference."""
-    for priority, row in enumerate(_csv("event_attributes.csv")):
+    for priority, row in enumerate(data("event_attributes.csv")):
         yield {**row, "priority": priority}
 
 
 REFERENCES = (
-    Reference("llm_aliases", "llm_alias", lambda: _hash("aliases.csv"), _aliases),
-    Reference("llm_providers", "llm_provider", lambda: _hash("providers.csv"), lambda: _csv("providers.csv")),
-    Reference("llm_operations", "llm_operation", lambda: _hash("operations.csv"), lambda: _csv("operations.csv")),
     Reference(
         "llm_log_operations",
         "llm_log_operation",
         lambda: _hash("log_operations.csv"),
-        lambda: _csv("log_operations.csv"),
+        lambda: data("log_operations.csv"),
     ),
-    Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
+    Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: data("events.csv")),
     Reference("llm_content_keys", "llm_content_key", lambda: _hash("content.csv"), content.rows),
     Reference(
         "llm_event_attributes",
@@ -142,6 +134,6 @@ REFERENCES = (
         _event_attributes,
     ),
     Reference(
-        "llm_event_values", "llm_event_value", lambda: _hash("event_values.csv"), lambda: _csv("event_values.csv")
+        "llm_event_values", "llm_event_value", lambda: _hash("event_values.csv"), lambda: data("event_values.csv")
     ),
 )

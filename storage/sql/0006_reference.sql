@@ -4,7 +4,7 @@ CREATE TABLE llm_aliases (
     tenant LowCardinality(String) COMMENT 'empty: of every tenant',
     key String COMMENT 'attribute key as an SDK emits it',
     slot LowCardinality(String) COMMENT 'what it means here',
-    priority UInt8 COMMENT 'of the keys that fill one slot the smallest number wins',
+    priority UInt16 COMMENT 'of the keys that fill one slot the smallest number wins',
     dialect LowCardinality(String),
     lookup String MATERIALIZED if(tenant = '', key, concat(tenant, '\n', key)),
     rank String MATERIALIZED if(slot = '', '', concat(leftPad(toString(priority), 3, '0'), slot)) COMMENT 'both in one, for one look-up'

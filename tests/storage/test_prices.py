@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from genai_prices import Usage, calc_price
@@ -218,7 +219,7 @@ def test_what_is_charged_for(llm_store: EmbeddedStore, feature: str, call: dict[
 
 def test_parts_of_a_prompt_in_another_modality_have_prices_of_their_own(llm_store: EmbeddedStore) -> None:
     """USD a million: text 4, cached 0.4, output 16; audio 32, cached 0.4, output 64; images 5, cached 0.5."""
-    counts = {
+    counts: dict[str, Any] = {
         "input_tokens": 10_000,
         "cache_read_tokens": 3_000,
         "input_audio_tokens": 4_000,
