@@ -33,6 +33,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 from benchmarks.load import WORKLOADS, Requests, Sent, Workload
 from collector.pipeline import PipelineSettings
@@ -426,7 +427,7 @@ def _native(answer: Connection, workload: Workload, limit: Limit, blocks: Sequen
 
 def _insert_native(store: Store, batch: Sequence[bytes]) -> None:
     """A block comes again after NATIVE_BLOCKS others, so it must not be taken for a repetition."""
-    store.insert("otel_traces", b"".join(batch), fmt="Native", settings={"insert_deduplicate": 0})
+    store.insert("otel_traces", b"".join(batch), fmt="Native", settings={"insert_deduplication_token": uuid4().hex})
 
 
 def _measure_inserts(

@@ -1,8 +1,9 @@
-"""Spans that came again, long after their first copy: a call counts once however often it is sent.
+"""Calls that were reported more than once: a call counts once, however often and by whomever it is sent.
 
-Asking at every insert whether a span is known would cost more than storing it. So repetitions are stored, and once a
-minute a sweep looks at what was inserted since the last one: of calls that agree in tenant, trace id, span id and
-start, all but the first stored are noted in `llm_call_repeats`, subtracted from `llm_calls_1m` and deleted from `llm_calls`.
+Asking at every insert whether a call is known would cost more than storing it. So repetitions are stored, and once a
+minute a sweep looks at what was inserted since the last one. Reports of one call agree in the provider's request id, or
+response id, or in trace and span id (storage/sql/fragments/call_key.sql), and overlap in time; all but the best, or of
+equals the first stored, are noted in `llm_call_repeats`, subtracted from `llm_calls_1m` and deleted from `llm_calls`.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from string import Template
 
 from collector.metrics import CollectorMetrics
+from storage import schema
 from storage.statement import quote_name
 from storage.store import Store
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 BATCH_CALLS = 500_000
 """New calls that one statement compares, and about as many repetitions are taken out at a time: some 300 MB of memory."""
+
+WINDOW_SECONDS = 10
+"""Reports of one call begin at most so far apart. A wider window makes each sweep look at more of what it has seen before."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class _Run:
 
     def find(self, first: int, last: int, batch: int) -> int:
         """Note the repetitions between two instants (nanoseconds since 1970); returns how many are noted by now."""
-        self._execute("find", since=self.block, first=first, last=last, batch=batch)
+        self._execute("find", since=self.block, first=first, last=last, batch=batch, window=WINDOW_SECONDS)
         return self._found()[0]
 
     def finish(self) -> None:
@@ -120,8 +124,8 @@ class _Run:
         return row["repeats"], row["minutes"]
 
     def _execute(self, name: str, **values: int) -> None:
-        sql = Template(_text(name))
-        self._store.execute(sql.substitute(values, sweep=self._sweep, database=quote_name(self._store.database)))
+        variables = {**values, "sweep": self._sweep, "database": quote_name(self._store.database)}
+        self._store.execute(schema.fill(_text(name), {name: str(value) for name, value in variables.items()}))
 
 
 class Sweeper:

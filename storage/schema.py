@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 from storage import otlp_schema as otlp
@@ -33,7 +35,7 @@ _CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.M
 # Attributes that hold what people and models said, under whatever flattened key.
 CONTENT_KEYS = (
     r"^(?:llm\\.(?:input_messages|output_messages|prompts|choices|tools|request\\.functions|prompt_template)"
-    r"|gen_ai\\.(?:prompt|completion|input|output|tool\\.call|system_instructions)|embedding\\.(?:embeddings|text)"
+    r"|gen_ai\\.(?:prompt|completion|input|output|tool\\.(?:call|args|arguments|input|output|result)|system_instructions)|embedding\\.(?:embeddings|text)"
     r"|input\\.|output\\.|ai\\.(?:prompt|response\\.(?:text|object|toolCalls))|traceloop\\.entity\\.(?:input|output)"
     r"|langfuse\\.observation\\.(?:input|output)|request_data|response_data|all_messages|raw_|retrieval\\.documents)"
 )
@@ -56,8 +58,7 @@ class Migration:
 def migrations(database: str, dictionary_source: str = "") -> list[Migration]:
     """All migrations of this program for a store, in order; the arguments are attributes of the store."""
     sql = resources.files("storage").joinpath("sql")
-    shared = {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in sql.joinpath("fragments").iterdir()}
-    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **shared}
+    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **_shared()}
     files = sorted((file for file in sql.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [_migration(file.name, file.read_text(encoding="utf-8"), variables) for file in files]
 
@@ -121,11 +122,22 @@ def _migration(file_name: str, text: str, variables: dict[str, str]) -> Migratio
     return Migration(int(file_name[:4]), file_name.removesuffix(".sql"), statements, checksum)
 
 
-def _fill(text: str, variables: dict[str, str]) -> str:
-    """What a placeholder stands for may have placeholders itself."""
+def fill(text: str, variables: Mapping[str, str]) -> str:
+    """`text` with its placeholders filled in from `variables` and sql/fragments, which may have placeholders themselves."""
+    return _fill(text, {**_shared(), **variables})
+
+
+def _fill(text: str, variables: Mapping[str, str]) -> str:
     while _PLACEHOLDER.search(text):
         text = _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
     return text
+
+
+@cache
+def _shared() -> dict[str, str]:
+    """The files of sql/fragments by their names."""
+    fragments = resources.files("storage").joinpath("sql", "fragments")
+    return {file.name.removesuffix(".sql"): file.read_text(encoding="utf-8").strip() for file in fragments.iterdir()}
 
 
 def _in_time(nanoseconds: str) -> str:

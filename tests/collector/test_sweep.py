@@ -277,12 +277,12 @@ def test_the_same_span_of_two_tenants_is_two_calls(
     assert calls(llm_store, tenant)["calls"] == calls(llm_store, f"{tenant}-b")["calls"] == 5
 
 
-def test_the_same_ids_with_another_start_are_two_calls(
+def test_the_same_ids_at_disjoint_times_are_two_calls(
     llm_store: EmbeddedStore, sweep: Sweep, send: Send, tenant: str
 ) -> None:
     (one,) = spans(1)
     send([one])
-    one.start_time_unix_nano += 1
+    one.start_time_unix_nano, one.end_time_unix_nano = one.end_time_unix_nano + 1, one.end_time_unix_nano + 1_000_000_000
     send([one])
     assert sweep.run_once().repeats == 0
     assert minutes(llm_store, tenant)["calls"] == 2

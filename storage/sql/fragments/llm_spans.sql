@@ -67,11 +67,18 @@ SELECT
     if(error_type = '', '', concat(StatusMessage, ' ', arrayFirst(text -> text != '', arrayMap(event -> event['exception.message'], Events.Attributes)))) AS error_text,
     if(slots['finish_reasons'] != '', '', arrayFirst(reason -> reason != '', [
         arrayFirst(reason -> reason != '', arrayMap(event -> event['finish_reason'], Events.Attributes)),
-        extract(slots['output_content'], '"finish_reason": ?"(\\w+)"')])) AS finish_reason,
+        extract(slots['output_content'], '"finish_reason": ?"(\\w+)"'),
+        multiIf(
+            slots['openinference_kind'] = '', '',
+            match(slots['output_content'], '"type": ?"function_call"'), 'tool_call',
+            JSONExtractString(slots['output_content'], 'status'))])) AS finish_reason,
     -- OpenInference has the id of a response in the response alone.
-    multiIf(slots['response_id'] != '', slots['response_id'], slots['openinference_kind'] != '', JSONExtractString(slots['output_content'], 'id'), '') AS response_id,
+    multiIf(
+        slots['response_id'] != '', slots['response_id'],
+        slots['openinference_kind'] = '', '',
+        extract(slots['output_content'], '"id": ?"((?:chatcmpl|cmpl|resp|msg|gen|req)[-_][^"]+)"')) AS response_id,
     if(slots['request_id'] != '', slots['request_id'], response_id) AS call_key,
-    4 * startsWith(ScopeName, 'com.anthropic.sdk') + 2 * NOT says_usage + (slots['cached_input_tokens'] = '') AS preference,
+    4 * startsWith(ScopeName, 'com.anthropic.sdk') + 2 * (NOT says_usage) + (slots['cached_input_tokens'] = '') AS preference,
     TraceId AS trace_id,
     SpanId AS span_id,
     ParentSpanId AS parent_span_id,
