@@ -26,6 +26,7 @@ def generate(request: Request) -> Answer:
     declared = [f for tool in asked.get("tools") or [] for f in tool.get("functionDeclarations", [])]
     offered = [(f["name"], f.get("parameters") or f.get("parametersJsonSchema")) for f in declared]
     tools = request.finish(call, offered, [result.get("id") or result["name"] for result in results])
+    call.finish = "stop" if tools else call.finish  # that is what the API says
     if streaming:
         return Answer("text/event-stream", _events(call, tools))
     return Answer("application/json", json.dumps(_response(call, _parts(tools, TEXT), last=True)).encode())

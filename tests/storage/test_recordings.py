@@ -71,7 +71,7 @@ def marks(file: str) -> list[tuple[str, str]]:
 
 
 def marked(name: str, column: str, rows: list[tuple[str, str]]) -> bool:
-    return any(fnmatch(name, pattern) and column == marked for pattern, marked in rows)
+    return any(fnmatch(name, pattern) and marked in (column, "*") for pattern, marked in rows)
 
 
 def told(name: str) -> dict[str, str]:
@@ -84,8 +84,10 @@ def told(name: str) -> dict[str, str]:
 def knowable(column: str, call: dict[str, Any], text: str) -> bool:
     if column in TOKENS:
         return re.search(rf"(?<![\d.]){call[column]}(?:\.0)?(?![\d.])", text) is not None
-    if column in {"response_id", "response_model"}:
-        return str(call[column]) in text
+    if column == "has_usage":
+        return knowable("input_tokens", call, text) or knowable("output_tokens", call, text)
+    if column in {"response_id", "response_model", "request_model"}:
+        return re.search(rf"(?<![\w.-]){re.escape(str(call[column]))}(?![\w.-])", text) is not None
     return True
 
 
@@ -100,8 +102,8 @@ def differences(store: EmbeddedStore, name: str) -> Iterator[Difference]:
     texts = told(name)
     for number, (call, row) in enumerate(zip(expected, found, strict=True)):
         for column in COLUMNS:
-            unknown = {"response_model": call["request_model"], "response_id": ""}.get(column, 0)
-            if row[column] != call[column] and (row[column] != unknown or knowable(column, call, texts[row["span_id"]])):
+            unknown = {"response_model": ("", call["request_model"]), "request_model": ("", call["response_model"]), "response_id": ("",)}.get(column, (0,))
+            if row[column] != call[column] and (row[column] not in unknown or knowable(column, call, texts[row["span_id"]])):
                 yield Difference(column, number, call[column], row[column])
     steps = store.rows("SELECT name FROM llm_steps WHERE tenant = {t:String} AND role = 'tool'", params={"t": name})
     tools = sorted(tool["name"] for tool in truth(name)["tools"])

@@ -15,7 +15,7 @@ def setup(name):
 def client():
     from botocore.config import Config
 
-    return boto3.client("bedrock-runtime", config=Config(retries={"max_attempts": 1}))
+    return boto3.client("bedrock-runtime", config=Config(retries={"total_max_attempts": 1}))
 
 
 def ask(prompt="Capital of France?", **options):

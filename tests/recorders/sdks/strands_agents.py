@@ -31,7 +31,7 @@ def bedrock(streaming=True):
     from strands.models import BedrockModel
 
     return BedrockModel(
-        model_id="us.anthropic.claude-sonnet-4-5-20250929-v1:0", streaming=streaming, boto_client_config=Config(retries={"max_attempts": 1})
+        model_id="us.anthropic.claude-sonnet-4-5-20250929-v1:0", streaming=streaming, boto_client_config=Config(retries={"total_max_attempts": 1})
     )
 
 
