@@ -58,6 +58,15 @@ class CollectorMetrics:
         self.sweep_seconds = Histogram(
             "llmhub_sweep_seconds", "One finished sweep", buckets=_SECONDS, registry=registry
         )
+        self.prices_runs = Counter(
+            "llmhub_prices_runs", "Looks for calls without a price by outcome", ("outcome",), registry=registry
+        )
+        self.prices_filled_in = Counter(
+            "llmhub_prices_filled_in", "Calls whose cost was filled in after they were stored", registry=registry
+        )
+        self.prices_unresolved = Gauge(
+            "llmhub_prices_unresolved", "Names of models that calls had and no price is known for", registry=registry
+        )
         self.canary_lag_seconds = Gauge(
             "llmhub_canary_lag_seconds",
             "How long the last span of the hub's own took until it could be read, or the present one takes already",
@@ -65,4 +74,17 @@ class CollectorMetrics:
         )
         self.canary_failures = Counter(
             "llmhub_canary_failures", "Spans of the hub's own that were refused or not found in time", registry=registry
+        )
+        self.registry_loads = Counter(
+            "llmhub_registry_loads", "New contents of the registry file by outcome", ("outcome",), registry=registry
+        )
+        self.registry_good = Gauge(
+            "llmhub_registry_good", "0 while the registry file cannot be used and the last good one is in force", registry=registry
+        )  # fmt: skip
+        self.registry_good.set(1)
+        self.gap_calls = Gauge(
+            "llmhub_gaps_calls",
+            "Calls and spans of today and yesterday that cannot be counted or priced",
+            ("gap", "service", "model"),
+            registry=registry,
         )

@@ -52,11 +52,13 @@ class Sweep:
     """Takes repeated calls out of one store. Blocking; one thread, and one hub a store, may sweep at a time.
 
     Each step can be done again without harm, and a sweep that was interrupted is finished before the next begins:
-    its number is in `llm_call_repeats` and not yet in `llm_sweeps`.
+    its number is in `llm_call_repeats` and not yet in `llm_sweeps`. `alone` is held meanwhile: nothing else may
+    correct calls.
     """
 
-    def __init__(self, store: Store, *, batch_calls: int = BATCH_CALLS) -> None:
+    def __init__(self, store: Store, alone: threading.Lock | None = None, *, batch_calls: int = BATCH_CALLS) -> None:
         self._store = store
+        self._alone = alone or threading.Lock()
         self._batch = batch_calls
         self._stopping = threading.Event()
 
@@ -66,6 +68,10 @@ class Sweep:
 
     def run_once(self) -> SweepReport:
         """Take out what was repeated in everything that is in `llm_calls` by now. Raises StoreError."""
+        with self._alone:
+            return self._run()
+
+    def _run(self) -> SweepReport:
         started = time.perf_counter()
         (state,) = self._store.rows(_text("state"))
         run = _Run(self._store, state["sweep"] + 1, state["block"])
@@ -125,7 +131,9 @@ class _Run:
 
     def _execute(self, name: str, **values: int) -> None:
         variables = {**values, "sweep": self._sweep, "database": quote_name(self._store.database)}
-        self._store.execute(schema.fill(_text(name), {name: str(value) for name, value in variables.items()}))
+        self._store.execute(
+            schema.fill(_text(name), {**schema.fragments(), **{key: str(value) for key, value in variables.items()}})
+        )
 
 
 class Sweeper:

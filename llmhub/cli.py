@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,7 @@ from llmhub.control import ControlClient
 from llmhub.dlq import dlq_app
 from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
 from llmhub.ingest import Summary, ingest_files
+from llmhub.prices import prices_app
 from llmhub.query import open_reader
 from llmhub.spool import spool_app
 from llmhub.spools import leftover_spools, own_spools
@@ -49,6 +51,7 @@ app.add_typer(grafana_app, name="grafana")
 app.add_typer(config_app, name="config")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(spool_app, name="spool")
+app.add_typer(prices_app, name="prices")
 
 GLOBAL_OPTIONS = ("--config", "--store")
 
@@ -170,6 +173,25 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
             out.rule(name)
         show_status(report, out)
     if not all(report["balanced"] for report in reports.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Look the hub over, and what is stored: say what is wrong or missing, and what to do about it.
+
+    Exit code 1 when something fails. What is merely missing, such as the price of a model, is a warning.
+
+    Example: llmhub doctor --json
+    """
+    from llmhub.doctor import State, examine, show
+
+    findings = examine(_load(context))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        show(findings, out)
+    if any(finding.state == State.FAILED for finding in findings):
         raise typer.Exit(1)
 
 

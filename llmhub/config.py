@@ -20,6 +20,7 @@ from typing import Any, Literal, cast, get_args, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from collector.gaps import GapsSettings
 from collector.pipeline import PipelineSettings
 from collector.sweep import SweepSettings
 from receivers.kafka import KafkaSettings
@@ -27,7 +28,10 @@ from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
+from storage.content_policy import ContentSettings
 from storage.endpoint import EndpointSettings
+from storage.overrides import PriceSettings
+from storage.registry import RegistrySettings
 from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
 
@@ -66,6 +70,9 @@ class StorageConfig:
     dsn: str = field(default_factory=default_dsn)
     limits: Limits = Limits()
     clickhouse_http: ClickhouseHttpConfig = ClickhouseHttpConfig()
+    prices: PriceSettings = field(default_factory=PriceSettings)
+    content: ContentSettings = ContentSettings()
+    registry: RegistrySettings = RegistrySettings()
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,7 @@ class Config:
     receivers: ReceiversConfig = ReceiversConfig()
     collector: PipelineSettings = PipelineSettings()
     sweep: SweepSettings = SweepSettings()
+    gaps: GapsSettings = GapsSettings()
     api: ApiConfig = ApiConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     shutdown_seconds: float = 20.0

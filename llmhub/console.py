@@ -15,12 +15,13 @@ from collector.spool import KeyFileError, SpoolError
 from llmhub import config as configuration
 from llmhub.config import Config, ConfigError
 from llmhub.traffic.errors import TrafficError
+from storage.price_store import PriceError
 from storage.schema import SchemaError
 from storage.store import StoreError
 
 out = Console()
 err = Console(stderr=True)
-FAILURES = (StoreError, SchemaError, SpoolError, KeyFileError, HubError, TrafficError, OSError)
+FAILURES = (StoreError, PriceError, SchemaError, SpoolError, KeyFileError, HubError, TrafficError, OSError)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

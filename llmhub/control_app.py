@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from collector.assembly import Collector
+from collector.pricing import Pricing
+from llmhub.api import Check, failing
 from llmhub.status import Status
+from storage.price_store import PriceError
 from storage.store import StoreError
 
 REPLAY_MOST = 32
 """Letters that one request may replay: they go through the pipeline together."""
 
 Ids = Annotated[list[int], Body()]
+Document = Annotated[str, Body(embed=True)]
 
 
-def control_app(collector: Collector, status: Status) -> FastAPI:
-    """JSON in and out. Errors are {"detail": what is wrong}."""
+def control_app(
+    collector: Collector, status: Status, pricing: Pricing, checks: Mapping[str, Check] | None = None
+) -> FastAPI:
+    """JSON in and out. Errors are {"detail": what is wrong}. `checks` are those of /readyz."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     letters = collector.dead_letters
 
@@ -28,9 +36,17 @@ def control_app(collector: Collector, status: Status) -> FastAPI:
     async def store_error(_: Request, error: StoreError) -> JSONResponse:
         return JSONResponse({"detail": f"the store: {error.message}"}, 503)
 
+    @app.exception_handler(PriceError)
+    async def price_error(_: Request, error: PriceError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 409)
+
     @app.get("/ping")
     async def ping() -> str:
         return "ok"
+
+    @app.get("/problems")
+    async def problems() -> dict[str, str]:
+        return await failing(checks or {})
 
     @app.get("/status")
     async def report() -> dict[str, Any]:
@@ -72,5 +88,17 @@ def control_app(collector: Collector, status: Status) -> FastAPI:
     @app.post("/dlq/purge")
     async def purge(request_ids: Ids) -> int:
         return await asyncio.to_thread(letters.purge, request_ids)
+
+    @app.post("/prices/override")
+    async def override(document: Document) -> dict[str, Any]:
+        return asdict(await asyncio.to_thread(pricing.override, document))
+
+    @app.post("/prices/override/remove")
+    async def remove_override(document: Document) -> dict[str, Any]:
+        return asdict(await asyncio.to_thread(pricing.remove_override, document))
+
+    @app.post("/prices/refresh")
+    async def refresh(document: Document, source: Document) -> dict[str, Any]:
+        return asdict(await asyncio.to_thread(pricing.refresh, document, source))
 
     return app

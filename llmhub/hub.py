@@ -18,8 +18,13 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from collector.assembly import Collector
 from collector.errors import HubError
+from collector.gaps import Gaps
+from collector.periodic import Periodic
+from collector.pricing import PriceKeeper, Pricing
+from collector.registry import RegistryKeeper
 from collector.spool import KeyFileError, SpoolError
 from collector.sweep import Sweep, Sweeper
+from llmhub import content
 from llmhub.api import api_app
 from llmhub.config import Config
 from llmhub.control import ControlServer
@@ -34,14 +39,16 @@ from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
 from receivers.tail import Tail, TailMetrics
 from receivers.tail_socket import tail_route
-from storage import reference, schema
+from storage import reference, registry, schema
 from storage.embedded import EmbeddedStore
 from storage.endpoint import clickhouse_app
+from storage.price_store import PriceError
+from storage.registry import RegistryError
 from storage.store import Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
 
-START_FAILURES = (StoreError, SpoolError, KeyFileError, HubError, OSError)
+START_FAILURES = (StoreError, PriceError, SpoolError, KeyFileError, HubError, OSError)
 """What opening the store, a Hub and its start raise where there is a remedy; str() is the line that says it."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -78,11 +85,22 @@ def prepare_store(config: Config) -> Store:
     try:
         schema.apply(store)
         schema.refresh_dictionaries(store)
-        reference.load(store)
+        reference.load(store, config.storage.prices)
+        content.apply(config.storage.content, store)
+        _load_registry(config, store)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def _load_registry(config: Config, store: Store) -> None:
+    """Before the first call is stored. What is wrong with the file is no reason not to start."""
+    if path := config.storage.registry.path:
+        try:
+            registry.load_file(store, Path(path), config.receivers.tenant)
+        except RegistryError as error:
+            log.error("the service registry is left as it was", extra={"error": str(error)})
 
 
 class Hub:
@@ -102,7 +120,17 @@ class Hub:
             instrument(registry=registry)
         self.collector = Collector(store, config.collector, registry, config.spool_directory, leftovers=leftovers)
         self.pipeline = self.collector.pipeline
-        self._sweeper = Sweeper(Sweep(store), self.collector.metrics, config.sweep)
+        correcting = threading.Lock()
+        self._sweeper = Sweeper(Sweep(store, correcting), self.collector.metrics, config.sweep)
+        pricing = Pricing(store, config.storage.prices, correcting)
+        self._price_keeper = PriceKeeper(pricing, self.collector.metrics, config.storage.prices)
+        self._policy = content.PolicyWatch(config.storage.content, store)
+        keeper = RegistryKeeper(store, self.collector.metrics, config.storage.registry, config.receivers.tenant)
+        gaps = Gaps(store, self.collector.metrics)
+        self._periodic = [
+            Periodic("registry", keeper.check, config.storage.registry.check_seconds),
+            Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
+        ]
         tenants = SingleTenant(config.receivers.tenant)
         kafka_metrics = KafkaMetrics(registry)
         self._kafka_intake = self._producer(kafka_metrics)
@@ -120,7 +148,8 @@ class Hub:
         status = Status(self.collector, store, config.collector)
         api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
-        self._control = ControlServer(control_app(self.collector, status), self.collector.spool.directory)
+        control = control_app(self.collector, status, pricing, checks)
+        self._control = ControlServer(control, self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
 
@@ -157,7 +186,11 @@ class Hub:
         otlp_grpc = await self._open(self._otlp_grpc)
         if self._kafka:
             await self._open(self._kafka)
+        await self._price_keeper.start()
         self._sweeper.start()
+        self._policy.start()
+        for each in self._periodic:
+            each.start()
         self.collector.canary.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again. Nor the requests
         # under way, of which thousands may wait for a commit: reference counts free them, cycles are few.
@@ -171,7 +204,14 @@ class Hub:
         grace = self._config.shutdown_seconds / 2
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
-        await asyncio.gather(self._sweeper.stop(grace), *(stop(grace) for stop in reversed(self._started)))
+        await self._policy.stop()
+        stops = [
+            self._sweeper.stop,
+            self._price_keeper.stop,
+            *(each.stop for each in self._periodic),
+            *reversed(self._started),
+        ]
+        await asyncio.gather(*(stop(grace) for stop in stops))
         self._started.clear()
         cancelling.cancel()
         # What is not stored by then is in the spool, or was not acknowledged.

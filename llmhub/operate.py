@@ -9,6 +9,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry
 
 from collector.assembly import Collector
+from collector.pricing import Pricing
 from llmhub.config import Config
 from llmhub.control import ControlClient, ControlServer, NoHub
 from llmhub.control_app import control_app
@@ -38,7 +39,8 @@ def with_hub(config: Config, use: Callable[[ControlClient], T]) -> T:
 
 async def _serve(config: Config, store: Store, use: Callable[[], T]) -> T:
     collector = Collector(store, config.collector, CollectorRegistry(), config.spool_directory)
-    app = control_app(collector, Status(collector, store, config.collector))
+    pricing = Pricing(store, config.storage.prices)
+    app = control_app(collector, Status(collector, store, config.collector), pricing)
     control = ControlServer(app, collector.spool.directory)
     try:
         await collector.start()

@@ -6,7 +6,6 @@ This unpacks in Python what the collector leaves to ClickHouse. It runs for view
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,15 +22,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.signals import Signal
 from receivers.tail_filter import Glance
-from storage.schema import CONTENT_KEYS
+from storage.content import is_content
 
 Columns = dict[str, Any]
 Record = tuple[Glance, Callable[[], Columns]]
 
 MAX_ATTRIBUTES = 128
 _CUT = "…"
-# The pattern is written for a ClickHouse string, which takes a backslash in two.
-_CONTENT = re.compile(CONTENT_KEYS.replace("\\\\", "\\"))
 _GENAI_KEYS = ("gen_ai.", "llm.")
 _SPAN_KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 _STATUS_CODES = ("Unset", "Ok", "Error")
@@ -54,7 +51,7 @@ class Shown:
         for item in attributes:
             if len(found) >= MAX_ATTRIBUTES:
                 left_out += 1
-            elif self.content or not _CONTENT.match(item.key):
+            elif self.content or not is_content(item.key):
                 found[self.text(item.key)] = self.value(item.value)
         return {**found, _CUT: f"{left_out} more"} if left_out else found
 

@@ -1,20 +1,17 @@
-"""Prices of genai-prices as rows of `llm_prices` and `llm_models`.
-
-Nothing of the price model is rebuilt here: each unit price is what genai_prices itself charges for
-one token of that kind, so its fall-backs (a cache read without a price costs as plain input) hold.
-"""
+"""Prices of genai-prices as rows of `llm_prices`, and the names it spells out as rows of `llm_models`."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
 from importlib import metadata, resources
 from itertools import pairwise
+from typing import Any
 
-from genai_prices import Usage
-from genai_prices.data_snapshot import DataSnapshot, get_snapshot
+from genai_prices.data_snapshot import DataSnapshot, find_provider_by_id, get_snapshot
 from genai_prices.types import (
     ClauseEquals,
     ClauseOr,
@@ -24,31 +21,36 @@ from genai_prices.types import (
     ModelPrice,
     Provider,
     StartDateConstraint,
-    TieredPrices,
 )
+
+from storage import rates
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(2106, 1, 1, tzinfo=UTC)
 STANDARD = ""
 # Who makes the models that others resell: where a bare model name leads when genai-prices cannot tell.
 MAKERS = frozenset({"openai", "anthropic", "google", "mistral", "cohere", "deepseek", "x-ai", "voyageai", "moonshotai"})
+# A short recording is charged as ten seconds, which no sum of counts times rates says.
+NOT_LINEAR = frozenset({"groq/whisper-large-v3", "groq/whisper-large-v3-turbo"})
 
 
 @dataclass(frozen=True)
 class Price:
-    """One row of `llm_prices`: USD for a million tokens, a list element for each prompt-size tier."""
+    """One row of `llm_prices`. `days` is what is charged within a day, by the second from which on it applies."""
 
+    tenant: str
     price_id: str
     tier: str
     valid_from: datetime
     valid_to: datetime
-    prompt_sizes: tuple[int, ...]
-    input: tuple[float, ...]
-    cache_read: tuple[float, ...]
-    cache_write: tuple[float, ...]
-    output: tuple[float, ...]
-    per_request: float
+    days: dict[int, rates.Prices]
     version: str
+
+    def row(self) -> dict[str, Any]:
+        named = {
+            name: getattr(self, name) for name in ("tenant", "price_id", "tier", "valid_from", "valid_to", "version")
+        }
+        return {**named, **asdict(rates.during_the_day(self.days))}
 
 
 @dataclass(frozen=True)
@@ -58,59 +60,122 @@ class Model:
     provider: str
     model: str
     price_id: str
+    tenant: str = ""
+    source: str = "list"
 
 
-def version() -> str:
-    return f"genai-prices {metadata.version('genai-prices')}"
+@cache
+def bundled() -> PriceList:
+    """The prices that came with the installed genai-prices."""
+    return PriceList(get_snapshot(), f"genai-prices {metadata.version('genai-prices')}")
 
 
-def prices() -> Iterator[Price]:
-    for provider in get_snapshot().providers:
-        for model in provider.models:
-            yield from _model_prices(f"{provider.id}/{model.id}", model)
+class PriceList:
+    """Prices and names of one state of genai-prices. `version` is what each price says it is from."""
+
+    def __init__(self, snapshot: DataSnapshot, version: str) -> None:
+        self.version = version
+        self._snapshot = snapshot
+        self._by_id = {provider.id: provider for provider in snapshot.providers}
+        renamed = {name: provider for name, provider in _renamed().items() if provider in self._by_id}
+        self._otel_names = {**{name: name for name in self._by_id}, **renamed}
+
+    def prices(self) -> Iterator[Price]:
+        """Every price. A model that another provider resells has one for that provider, too, without the maker's service tiers."""
+        for provider in self._snapshot.providers:
+            for model in provider.models:
+                yield from self._model_prices(f"{provider.id}/{model.id}", model, _tiers(model))
+            for resold in self._resold(provider):
+                yield from self._model_prices(self._price_id(provider, resold), resold, {})
+
+    @cached_property
+    def models(self) -> tuple[Model, ...]:
+        """Every name that genai-prices spells out, for the provider and, where it is clear, without one."""
+        return tuple(self._models())
+
+    def _models(self) -> Iterator[Model]:
+        names = {provider.id: self._provider_names(provider) for provider in self._snapshot.providers}
+        for otel_name, provider_id in self._otel_names.items():
+            for name in sorted(names[provider_id]):
+                if price_id := self.find(otel_name, name):
+                    yield Model(otel_name, name, price_id)
+        for name in sorted(set().union(*names.values())):
+            if price_id := self.find("", name):
+                yield Model("", name, price_id)
+
+    def provider(self, name: str) -> Provider | None:
+        """Who gen_ai.provider.name `name` is."""
+        return self._by_id.get(self._otel_names.get(name, "")) or find_provider_by_id(self._snapshot.providers, name)
+
+    def find(self, provider: str, model: str) -> str:
+        """The price id of what gen_ai.provider.name `provider` calls `model`, by genai-prices' own patterns; '' if none."""
+        if not provider:
+            return self._without_provider(model)
+        known = self.provider(provider)
+        found = known.find_model(model, all_providers=self._snapshot.providers) if known else None
+        return self._price_id(known, found) if known and found else ""
+
+    def _without_provider(self, name: str) -> str:
+        try:
+            return self._price_id(*self._snapshot.find_provider_model(name, None, None, None))
+        except LookupError:
+            makers = (provider for provider in self._snapshot.providers if provider.id in MAKERS)
+            return next((self._price_id(maker, model) for maker in makers if (model := maker.find_model(name))), "")
+
+    def _price_id(self, provider: Provider, model: ModelInfo) -> str:
+        """A model found through a fall-back provider is priced as its owner's."""
+        owner = next(p for p in (provider, *self._snapshot.providers) if any(m is model for m in p.models))
+        price_id = f"{owner.id}/{model.id}"
+        return price_id if owner is provider else f"{price_id}@{provider.id}"
+
+    def _resold(self, provider: Provider) -> Iterator[ModelInfo]:
+        fallbacks = (self._by_id[name] for name in provider.fallback_model_providers or () if name in self._by_id)
+        yield from (model for fallback in fallbacks for model in fallback.models)
+
+    def _provider_names(self, provider: Provider) -> set[str]:
+        fallbacks = provider.fallback_model_providers or ()
+        sources = [provider, *(self._by_id[name] for name in fallbacks if name in self._by_id)]
+        return {
+            name.lower()
+            for source in sources
+            for model in source.models
+            for name in (model.id, *_spelled_out(model.match))
+        }
+
+    def _model_prices(self, price_id: str, model: ModelInfo, tiers: dict[str, dict[str, str]]) -> Iterator[Price]:
+        if price_id not in NOT_LINEAR:
+            for tier, context in ((STANDARD, {}), *tiers.items()):
+                yield from joined(self._tier_prices(price_id, model, tier, context))
+
+    def _tier_prices(self, price_id: str, model: ModelInfo, tier: str, context: dict[str, str]) -> Iterator[Price]:
+        """Without the times at which the tier costs what the standard one does."""
+        for start, end in pairwise((BEGINNING, *_change_dates(model), END)):
+            price = rates.prices_of_day(model, start, context)
+            if tier == STANDARD or price != rates.prices_of_day(model, start):
+                since = f"{start:%Y-%m-%d}" if start > BEGINNING else ""
+                version = " ".join(filter(None, (self.version, since, tier)))
+                yield Price("", price_id, tier, start, end - timedelta(seconds=1), price, version)
 
 
-def models() -> Iterator[Model]:
-    """Every name that genai-prices spells out, for the provider and, where it is clear, without one."""
-    snapshot = get_snapshot()
-    by_id = {provider.id: provider for provider in snapshot.providers}
-    names = {provider.id: _provider_names(provider, by_id) for provider in snapshot.providers}
-    for otel_name, provider in _otel_providers(by_id):
-        for name in sorted(names[provider.id]):
-            if model := provider.find_model(name, all_providers=snapshot.providers):
-                yield Model(otel_name, name, _price_id(model, provider, snapshot.providers))
-    for name in sorted(set().union(*names.values())):
-        if found := _without_provider(name, snapshot):
-            provider, model = found
-            yield Model("", name, _price_id(model, provider, snapshot.providers))
+def joined(prices: Iterable[Price]) -> Iterator[Price]:
+    """Prices of one tier in the order of time, with those made one that follow each other and are the same."""
+    last: Price | None = None
+    for price in prices:
+        if last and last.days == price.days and last.valid_to + timedelta(seconds=1) == price.valid_from:
+            last = replace(last, valid_to=price.valid_to)
+            continue
+        if last:
+            yield last
+        last = price
+    if last:
+        yield last
 
 
-def _without_provider(name: str, snapshot: DataSnapshot) -> tuple[Provider, ModelInfo] | None:
-    try:
-        return snapshot.find_provider_model(name, None, None, None)
-    except LookupError:
-        makers = (provider for provider in snapshot.providers if provider.id in MAKERS)
-        return next(((maker, model) for maker in makers if (model := maker.find_model(name))), None)
-
-
-def _otel_providers(by_id: dict[str, Provider]) -> Iterator[tuple[str, Provider]]:
-    with resources.files("storage").joinpath("data/price_providers.csv").open() as file:
-        renamed = [(row["provider"], by_id[row["price_provider"]]) for row in csv.DictReader(file)]
-    yield from renamed
-    yield from (pair for pair in by_id.items() if pair[0] not in dict(renamed))
-
-
-def _price_id(model: ModelInfo, provider: Provider, providers: Iterable[Provider]) -> str:
-    """A model found through a fall-back provider is priced by its owner."""
-    owner = next(p for p in (provider, *providers) if any(m is model for m in p.models))
-    return f"{owner.id}/{model.id}"
-
-
-def _provider_names(provider: Provider, by_id: dict[str, Provider]) -> set[str]:
-    sources = [provider, *(by_id[name] for name in provider.fallback_model_providers or () if name in by_id)]
-    return {
-        name.lower() for source in sources for model in source.models for name in (model.id, *_spelled_out(model.match))
-    }
+@cache
+def _renamed() -> dict[str, str]:
+    """gen_ai.provider.name to the provider's id, where they differ."""
+    with resources.files("storage").joinpath("data/price_providers.csv").open(encoding="utf-8") as file:
+        return {row["provider"]: row["price_provider"] for row in csv.DictReader(file)}
 
 
 def _spelled_out(clause: MatchLogic) -> Iterator[str]:
@@ -123,17 +188,6 @@ def _spelled_out(clause: MatchLogic) -> Iterator[str]:
             yield from _spelled_out(part)
 
 
-def _model_prices(price_id: str, model: ModelInfo) -> Iterator[Price]:
-    for start, end in pairwise((BEGINNING, *_change_dates(model), END)):
-        standard = model.get_prices(start)
-        last = end - timedelta(seconds=1)
-        yield _row(price_id, STANDARD, start, last, standard)
-        for tier, context in _tiers(model).items():
-            price = model.get_prices(start, context)
-            if price != standard:
-                yield _row(price_id, tier, start, last, price)
-
-
 def _tiers(model: ModelInfo) -> dict[str, dict[str, str]]:
     """Service tier to the price context that selects it."""
     return {value: {key: value} for variant in model.price_variants or () for key, value in variant.when.items()}
@@ -144,40 +198,3 @@ def _change_dates(model: ModelInfo) -> list[datetime]:
     variants = [variant.constraint for variant in model.price_variants or ()]
     days = {constraint.start_date for constraint in standard + variants if isinstance(constraint, StartDateConstraint)}
     return [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in sorted(days)]
-
-
-def _row(price_id: str, tier: str, start: datetime, end: datetime, price: ModelPrice) -> Price:
-    sizes = _prompt_sizes(price)
-    # One token more than the tier's start is the smallest prompt that pays its price.
-    prompts = [size + 1 for size in sizes]
-    inputs = [_cost(price, input_tokens=prompt) for prompt in prompts]
-    fee = _cost(price, input_tokens=0)
-    return Price(
-        price_id=price_id,
-        tier=tier,
-        valid_from=start,
-        valid_to=end,
-        prompt_sizes=(-1, *sizes[1:]),
-        input=tuple(_mtok(cost - fee, prompt) for cost, prompt in zip(inputs, prompts, strict=True)),
-        cache_read=tuple(_mtok(_cost(price, input_tokens=n, cache_read_tokens=n) - fee, n) for n in prompts),
-        cache_write=tuple(_mtok(_cost(price, input_tokens=n, cache_write_tokens=n) - fee, n) for n in prompts),
-        output=tuple(
-            _mtok(_cost(price, input_tokens=n, output_tokens=1_000_000) - cost, 1_000_000)
-            for cost, n in zip(inputs, prompts, strict=True)
-        ),
-        per_request=fee,
-        version=f"{version()} {start:%Y-%m-%d}",
-    )
-
-
-def _prompt_sizes(price: ModelPrice) -> list[int]:
-    tiered = [value for value in vars(price).values() if isinstance(value, TieredPrices)]
-    return [0, *sorted({tier.start for value in tiered for tier in value.tiers})]
-
-
-def _cost(price: ModelPrice, **usage: int) -> float:
-    return float(price.calc_price(Usage(**usage))["total_price"])
-
-
-def _mtok(cost: float, tokens: int) -> float:
-    return cost * 1_000_000 / tokens

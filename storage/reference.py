@@ -9,16 +9,23 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from importlib import resources
 from typing import Any
 
-from storage import prices
+from storage import content
+from storage.overrides import Currencies, PriceSettings
+from storage.price_book import PriceBook
+from storage.price_store import open_book, state
 from storage.statement import quote_name
 from storage.store import Store
+
+log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 # Slots that a resource attribute may fill where the span does not; the views know them by their rank.
@@ -36,10 +43,37 @@ class Reference:
     rows: Callable[[], Iterable[Row]]
 
 
-def load(store: Store) -> list[str]:
-    """Bring every reference table up to date. Returns the names of the tables that were loaded."""
+def load(store: Store, price_settings: PriceSettings | None = None) -> list[str]:
+    """Bring every reference table up to date. Returns the names of the tables that were loaded. Raises StoreError,
+    PriceError."""
+    return load_references(store, REFERENCES) + load_prices(store, price_settings or PriceSettings())
+
+
+def load_prices(store: Store, settings: PriceSettings) -> list[str]:
+    """`load` for the prices alone; cheap where nothing has changed."""
+    version = f"{state(store, settings)} {_hash('price_providers.csv')}"
+
+    @cache
+    def book() -> PriceBook:
+        found = open_book(store, settings)
+        for problem in found.problems():
+            log.warning(problem)
+        return found
+
+    rates = Currencies(settings.exchange_rates)
+    # Prices first: a model that leads to a price that is not there yet would have none.
+    references = (
+        Reference("llm_exchange_rates", "llm_exchange_rate", lambda: version, lambda: rates.rows()),
+        Reference("llm_prices", "llm_price", lambda: version, lambda: (price.row() for price in book().prices())),
+        Reference("llm_models", "llm_model", lambda: version, lambda: map(asdict, book().models())),
+    )
+    return load_references(store, references)
+
+
+def load_references(store: Store, references: Iterable[Reference]) -> list[str]:
+    """Those of `references` whose content has changed. Returns the names of their tables. Raises StoreError."""
     known = {row["name"]: row["version"] for row in store.rows("SELECT name, version FROM llm_reference FINAL")}
-    stale = [reference for reference in REFERENCES if known.get(reference.table) != reference.version()]
+    stale = [reference for reference in references if known.get(reference.table) != reference.version()]
     for reference in stale:
         _replace(store, reference)
     return [reference.table for reference in stale]
@@ -83,20 +117,31 @@ def _aliases() -> Iterator[Row]:
         yield {**row, "priority": rank[row["slot"]] + (RESOURCE_RANK if row["slot"] in RESOURCE_SLOTS else 0)}
 
 
-def _price_version() -> str:
-    return f"{prices.version()} {_hash('price_providers.csv')}"
+def _event_attributes() -> Iterator[Row]:
+    """The order of the file is the order of preference."""
+    for priority, row in enumerate(_csv("event_attributes.csv")):
+        yield {**row, "priority": priority}
 
 
 REFERENCES = (
     Reference("llm_aliases", "llm_alias", lambda: _hash("aliases.csv"), _aliases),
     Reference("llm_providers", "llm_provider", lambda: _hash("providers.csv"), lambda: _csv("providers.csv")),
+    Reference("llm_operations", "llm_operation", lambda: _hash("operations.csv"), lambda: _csv("operations.csv")),
     Reference(
-        "llm_operations", "llm_operation", lambda: _hash("operations.csv"), lambda: _csv("operations.csv")
-    ),
-    Reference(
-        "llm_log_operations", "llm_log_operation", lambda: _hash("log_operations.csv"), lambda: _csv("log_operations.csv")
+        "llm_log_operations",
+        "llm_log_operation",
+        lambda: _hash("log_operations.csv"),
+        lambda: _csv("log_operations.csv"),
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: _csv("events.csv")),
-    Reference("llm_models", "llm_model", _price_version, lambda: map(asdict, prices.models())),
-    Reference("llm_prices", "llm_price", _price_version, lambda: map(asdict, prices.prices())),
+    Reference("llm_content_keys", "llm_content_key", lambda: _hash("content.csv"), content.rows),
+    Reference(
+        "llm_event_attributes",
+        "llm_event_attribute",
+        lambda: _hash("event_attributes.csv"),
+        _event_attributes,
+    ),
+    Reference(
+        "llm_event_values", "llm_event_value", lambda: _hash("event_values.csv"), lambda: _csv("event_values.csv")
+    ),
 )

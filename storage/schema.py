@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from storage import content
 from storage import otlp_schema as otlp
 from storage.store import Store
 
@@ -32,13 +33,6 @@ LOG_LEAVES = "time_ns, observed_ns, severity_number, severity_text, flags, trace
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _DICTIONARY = re.compile(r"^CREATE DICTIONARY IF NOT EXISTS ", re.MULTILINE)
 _CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.MULTILINE)
-# Attributes that hold what people and models said, under whatever flattened key.
-CONTENT_KEYS = (
-    r"^(?:llm\\.(?:input_messages|output_messages|prompts|choices|tools|request\\.functions|prompt_template)"
-    r"|gen_ai\\.(?:prompt|completion|input|output|tool\\.(?:call|args|arguments|input|output|result)|system_instructions)|embedding\\.(?:embeddings|text)"
-    r"|input\\.|output\\.|ai\\.(?:prompt|response\\.(?:text|object|toolCalls))|traceloop\\.entity\\.(?:input|output)"
-    r"|langfuse\\.observation\\.(?:input|output)|request_data|response_data|all_messages|raw_|retrieval\\.documents)"
-)
 
 
 class SchemaError(Exception):
@@ -58,9 +52,23 @@ class Migration:
 def migrations(database: str, dictionary_source: str = "") -> list[Migration]:
     """All migrations of this program for a store, in order; the arguments are attributes of the store."""
     sql = resources.files("storage").joinpath("sql")
-    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **_shared()}
+    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **fragments()}
     files = sorted((file for file in sql.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [_migration(file.name, file.read_text(encoding="utf-8"), variables) for file in files]
+
+
+@cache
+def fragments() -> dict[str, str]:
+    """The SQL that statements share, by the name of its placeholder. Each names the columns it expects."""
+    folder = resources.files("storage").joinpath("sql/fragments")
+    return {file.name.removesuffix(".sql"): file.read_text("utf-8").strip() for file in folder.iterdir()}
+
+
+def fill(text: str, variables: Mapping[str, str]) -> str:
+    """`text` with its ${placeholders} filled in; what one stands for may have placeholders itself."""
+    while _PLACEHOLDER.search(text):
+        text = _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
+    return text
 
 
 def pending(store: Store) -> list[Migration]:
@@ -114,30 +122,12 @@ def _check_applied(known: list[Migration], applied: dict[int, dict[str, str]]) -
 
 def _migration(file_name: str, text: str, variables: dict[str, str]) -> Migration:
     """The checksum leaves out what belongs to the store, such as its password, and not to the schema."""
-    portable = _fill(text, {**variables, "database": "", "dictionary_source": ""})
+    portable = fill(text, {**variables, "database": "", "dictionary_source": ""})
     checksum = hashlib.sha256(portable.encode()).hexdigest()
-    parts = re.split(r";[ \t]*$", _fill(text, variables), flags=re.MULTILINE)
+    parts = re.split(r";[ \t]*$", fill(text, variables), flags=re.MULTILINE)
     # Interrupted half-way, a file is applied again from its start.
     statements = tuple(_CREATE.sub(r"CREATE \1 IF NOT EXISTS ", part.strip()) for part in parts if part.strip())
     return Migration(int(file_name[:4]), file_name.removesuffix(".sql"), statements, checksum)
-
-
-def fill(text: str, variables: Mapping[str, str]) -> str:
-    """`text` with its placeholders filled in from `variables` and sql/fragments, which may have placeholders themselves."""
-    return _fill(text, {**_shared(), **variables})
-
-
-def _fill(text: str, variables: Mapping[str, str]) -> str:
-    while _PLACEHOLDER.search(text):
-        text = _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
-    return text
-
-
-@cache
-def _shared() -> dict[str, str]:
-    """The files of sql/fragments by their names."""
-    fragments = resources.files("storage").joinpath("sql", "fragments")
-    return {file.name.removesuffix(".sql"): file.read_text(encoding="utf-8").strip() for file in fragments.iterdir()}
 
 
 def _in_time(nanoseconds: str) -> str:
@@ -161,7 +151,7 @@ def _generated() -> dict[str, str]:
         "log_leaves": ", ".join(
             [LOG_LEAVES, "attribute_key", *otlp.picked_columns("attribute"), *otlp.picked_columns("body")]
         ),
-        "content_keys": CONTENT_KEYS,
+        "content_key": content.key_sql("key"),
         "time_in_range": _in_time("t"),
         "point_in_time": _in_time("p.time_unix_nano"),
         "min_time": MIN_TIME,

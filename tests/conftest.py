@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from storage import reference, schema
+from storage.content_policy import ContentPolicy
 from storage.embedded import EmbeddedStore
 from storage.store import Limits
 
@@ -29,4 +30,5 @@ def llm_store(store: EmbeddedStore) -> EmbeddedStore:
     """The session's store with schema and reference data. Tests tell their rows apart by tenant."""
     schema.apply(store)
     reference.load(store)
+    ContentPolicy().load(store)
     return store

@@ -168,9 +168,6 @@ SELECT
     fromUnixTimestamp64Nano(toInt64(received_at)) AS ReceivedAt
 FROM spans;
 
-CREATE MATERIALIZED VIEW otel_traces_mv TO otel_traces AS
-SELECT * EXCEPT (request_id, reason), true AS FromHub FROM otlp_spans WHERE reason = '';
-
 CREATE MATERIALIZED VIEW dead_spans_mv TO rejected_records AS
 SELECT
     request_id, Tenant AS tenant, ReceivedAt AS received_at, 'traces' AS signal, reason,

@@ -115,9 +115,6 @@ SELECT
     fromUnixTimestamp64Nano(toInt64(received_at)) AS ReceivedAt
 FROM records;
 
-CREATE MATERIALIZED VIEW otel_logs_mv TO otel_logs AS
-SELECT * EXCEPT (request_id, reason) FROM otlp_log_records WHERE reason = '';
-
 CREATE MATERIALIZED VIEW dead_log_records_mv TO rejected_records AS
 SELECT
     request_id, Tenant AS tenant, ReceivedAt AS received_at, 'logs' AS signal, reason,

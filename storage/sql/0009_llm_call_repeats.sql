@@ -45,3 +45,29 @@ CREATE TABLE llm_sweeps (
     finished_at DateTime DEFAULT now()
 ) ENGINE = MergeTree
 ORDER BY sweep;
+
+-- Calls that came in before their model had a price and were priced later (collector/pricing.py), as the sweep does it:
+-- which calls, and the run whose correction a row of the roll-up holds.
+ALTER TABLE llm_calls_1m ADD COLUMN IF NOT EXISTS pricing SimpleAggregateFunction(max, UInt64) AFTER sweep;
+
+CREATE TABLE llm_call_pricings (
+    run UInt64,
+    noted_at DateTime DEFAULT now(),
+    block_number UInt64 CODEC(Delta, ZSTD(1)),
+    block_offset UInt64 CODEC(Delta, ZSTD(1)),
+    timestamp DateTime64(9) CODEC(Delta(8), ZSTD(1))
+) ENGINE = MergeTree
+PARTITION BY toYYYYMM(noted_at)
+ORDER BY run
+TTL noted_at + INTERVAL 30 DAY
+SETTINGS ttl_only_drop_parts = 1;
+
+-- One row a finished run. prices: the state of all prices that it saw; block: as in llm_sweeps.
+CREATE TABLE llm_pricings (
+    run UInt64,
+    block UInt64,
+    prices String,
+    calls UInt64,
+    finished_at DateTime DEFAULT now()
+) ENGINE = MergeTree
+ORDER BY run;

@@ -6,10 +6,11 @@ CREATE TABLE llm_spans (
     service LowCardinality(String),
     environment LowCardinality(String),
     source LowCardinality(String) COMMENT 'span or log',
-    role LowCardinality(String) COMMENT 'of llm_operations; unmapped: looks like LLM work and matches no dialect',
+    role LowCardinality(String) COMMENT 'of llm_operations; unmapped: looks like LLM work and matches no dialect; carrier: only has events',
     operation LowCardinality(String),
     slots Map(LowCardinality(String), String) COMMENT 'the value of the best key of each slot of llm_aliases',
     attributes Map(LowCardinality(String), String),
+    events Array(Tuple(at DateTime64(9), name String, attributes Map(LowCardinality(String), String))) COMMENT 'those of llm_event_names',
     duration UInt64 COMMENT 'nanoseconds',
     first_token_at DateTime64(9) COMMENT '1970 where no event tells',
     error_type String,
@@ -26,13 +27,9 @@ CREATE TABLE llm_spans (
     received_at DateTime64(3)
 ) ENGINE = Null;
 
+-- From what is stored, so that other collectors may write there, and rows can be made anew from it. Message content is not in it.
 CREATE MATERIALIZED VIEW llm_spans_mv TO llm_spans AS
-WITH spans AS (SELECT * EXCEPT (request_id, reason) FROM otlp_spans WHERE reason = ''),
-${llm_spans};
-
--- What another collector wrote into otel_traces itself.
-CREATE MATERIALIZED VIEW llm_foreign_spans_mv TO llm_spans AS
-WITH spans AS (SELECT * FROM otel_traces WHERE NOT FromHub),
+WITH spans AS (SELECT * FROM otel_traces),
 ${llm_spans};
 
 CREATE MATERIALIZED VIEW llm_log_spans_mv TO llm_spans AS
@@ -94,16 +91,16 @@ SELECT
     slots['user_id'] AS user_id,
     slots['session_id'] AS session_id,
     slots['feature'] AS feature,
-    slots['team'] AS team,
+    if(slots['team'] != '', slots['team'], dictGet('${database}.llm_service', 'team', (tenant, service))) AS team,
     duration / 1e9 AS duration,
     error_type != '' AS is_error,
     error_type,
     if(error_type != '' AND role = 'tool', 'tool_error', if(error_type = '', '', 'other')) AS error_class,
     scope, trace_id, span_id, parent_span_id, span_name,
-    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND NOT match(key, '${content_keys}'), llm_spans.attributes) AS attributes,
+    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND ${content_rank} = '', llm_spans.attributes) AS attributes,
     received_at
 FROM llm_spans
-WHERE role NOT IN ('llm', 'embedding', 'rerank', 'unmapped');
+WHERE role NOT IN ('llm', 'embedding', 'rerank', 'unmapped', 'carrier');
 
 CREATE MATERIALIZED VIEW llm_calls_mv TO llm_calls AS
 WITH
@@ -153,12 +150,13 @@ WITH
         SELECT
             * EXCEPT (finish_reason),
             lower(slots['provider']) AS emitted_provider,
-            lower(slots['service_tier']) AS emitted_tier,
+            lower(slots['service_tier']) AS service_tier,
             if(slots['finish_reasons'] != '', slots['finish_reasons'], finish_reason) AS emitted_finish,
             slots['invocation_parameters'] AS invocation_json,
             slots['langfuse_usage'] AS langfuse_json,
-            slots['usage_raw'] AS raw_json,
-            slots['litellm_usage'] AS litellm_repr,
+            concat(slots['langfuse_usage'], slots['usage_raw'], slots['litellm_usage']) AS usage_text,
+            -- Slots of this prefix are named after units of genai-prices.
+            mapApply((key, value) -> (substring(key, 7), toUInt64OrZero(substringIndex(value, '.', 1))), mapFilter((key, value) -> startsWith(key, 'usage.') AND value != '0', slots)) AS slot_details,
             slots['ttft_mixed'] AS ttft_mixed,
             slots['model_name'] AS model_name,
             slots['input_tokens'] AS input_text,
@@ -177,24 +175,32 @@ WITH
                 dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS provider,
             arrayFirst(name -> name != '', [slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]) AS request_model,
             arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')]) AS response_model,
-            input_text != '' OR output_text != '' OR langfuse_json != '' AS has_usage,
+            if(usage_text = '', slot_details, mapConcat(slot_details, mapFilter((unit, count) -> count > 0, map(
+                'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:prompt|input)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
+                'output_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:completion|output)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
+                'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)')))))) AS usage_details,
+            input_text != '' OR output_text != '' OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), arrayMax(key -> JSONExtractUInt(langfuse_json, key),
                 ['prompt_tokens', 'input', 'input_tokens'])) AS emitted_input,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(output_text, '.', 1)), arrayMax(key -> JSONExtractUInt(langfuse_json, key),
                 ['completion_tokens', 'output', 'output_tokens'])) AS output_tokens,
             multiIf(
                 cached_text != '', toUInt64OrZero(substringIndex(cached_text, '.', 1)),
-                (langfuse_json || raw_json || litellm_repr) = '', 0,
-                toUInt64OrZero(extract(langfuse_json || raw_json || litellm_repr,
+                usage_text = '', 0,
+                toUInt64OrZero(extract(usage_text,
                     '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
+            if(slots['cache_write_1h_tokens'] = '' AND usage_text != '', toUInt64OrZero(extract(usage_text, 'ephemeral_1h_input_tokens[''"]?[=:] ?(\\d+)')),
+                toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1))) AS cache_write_1h_tokens,
             multiIf(
                 cache_write_text != '', toUInt64OrZero(substringIndex(cache_write_text, '.', 1)),
-                (langfuse_json || raw_json || litellm_repr) = '', 0,
-                toUInt64OrZero(extract(langfuse_json || raw_json || litellm_repr, 'cache_creation_input_tokens[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
+                slots['cache_write_5m_tokens'] != '' OR slots['cache_write_1h_tokens'] != '',
+                    toUInt64OrZero(substringIndex(slots['cache_write_5m_tokens'], '.', 1)) + toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1)),
+                usage_text = '', 0,
+                toUInt64OrZero(extract(usage_text, 'cache_creation_input_tokens[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
             multiIf(
                 reasoning_text != '', toUInt64OrZero(substringIndex(reasoning_text, '.', 1)),
-                (langfuse_json || raw_json || litellm_repr) = '', 0,
-                toUInt64OrZero(extract(langfuse_json || raw_json || litellm_repr, 'reasoning_tokens[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
+                usage_text = '', 0,
+                toUInt64OrZero(extract(usage_text, 'reasoning_tokens[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
             -- The status code and the type tell most; a 400 or an unknown type is told by the message.
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],
@@ -236,31 +242,26 @@ WITH
                 first_token_at > timestamp, (toUnixTimestamp64Nano(first_token_at) - toUnixTimestamp64Nano(timestamp)) / 1e9,
                 NULL) AS ttft,
             if(input_was_exclusive, emitted_input + cached_input_tokens + cache_write_tokens, emitted_input) AS input_tokens,
-            -- Region prefix, vendor prefix, date and variant suffixes are not part of a model's name.
-            replaceRegexpOne(
-                replaceRegexpOne(lower(model), '^(?:(?:us|eu|apac|global)\\.)?(?:(?:anthropic|amazon|meta|mistral|cohere|deepseek)\\.)?(?:.*/)?', ''),
-                '(?:-\\d{4}-\\d{2}-\\d{2}|[-@]\\d{8})?(?:-v\\d+(?::\\d+)?)?(?::free|:beta|:latest|-latest)?$', '') AS short_key,
-            arrayFirst(id -> id != '', arrayMap(
-                key -> dictGet('${database}.llm_model', 'price_id', key),
-                [(provider, lower(model)), (provider, short_key), (provider, lower(request_model)), ('', lower(model)), ('', short_key)])) AS price_id
+            ${short_key} AS short_key,
+            ${price_id} AS price_id
         FROM read
     ),
     priced AS (
-        SELECT
-            *,
-            dictGet('${database}.llm_price', ('rates', 'version'),
-                (price_id, if(emitted_tier != '' AND dictHas('${database}.llm_price', (price_id, emitted_tier), toDateTime(timestamp)), emitted_tier, '')),
-                toDateTime(timestamp)) AS price
+        SELECT *, ${price} AS price
         FROM measured
     )
 SELECT
     timestamp, tenant, service, environment, role, operation,
     -- Whoever makes the model, where the emitter names a framework, a gateway or nobody.
-    if(priced.provider != '', priced.provider, dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(price_id, '/', 1), substringIndex(price_id, '/', 1))) AS provider,
+    dictGetOrDefault('${database}.llm_provider', 'provider', multiIf(
+        priced.provider = 'openrouter' AND position(model, '/') > 0, substringIndex(model, '/', 1),
+        priced.provider != '', priced.provider,
+        substringIndex(price_id, '/', 1)) AS maker, maker) AS provider,
     model,
     request_model,
     multiIf(error_type != '' AND NOT has_usage AND response_id = '', '', response_model != '' OR error_type != '', response_model, request_model) AS response_model,
-    input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, has_usage, input_was_exclusive,
+    service_tier,
+    input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, usage_details, has_usage, input_was_exclusive,
     says_streaming OR ttft IS NOT NULL AS streaming,
     if(ttft BETWEEN 0 AND 86400, ttft, NULL) AS time_to_first_token,
     duration / 1e9 AS duration,
@@ -290,22 +291,18 @@ SELECT
     slots['agent'] AS agent,
     slots['tool'] AS tool,
     slots['feature'] AS feature,
-    slots['team'] AS team,
+    if(slots['team'] != '', slots['team'], dictGet('${database}.llm_service', 'team', (tenant, service))) AS team,
     slots['prompt_name'] AS prompt_name,
     slots['prompt_version'] AS prompt_version,
     CAST(mapApply((key, value) -> (substring(key, 11), value), mapFilter((key, value) -> startsWith(key, 'dimension.'), slots)), 'Map(LowCardinality(String), String)') AS dimensions,
     response_id,
     slots['request_id'] AS request_id,
     preference,
-    -- A stream without usage has cost something nobody knows; a failed call without usage has cost nothing.
-    multiIf(
-        NOT has_usage AND error_type != '', 0,
-        price.2 = '' OR NOT has_usage, NULL,
-        -- Behind the n prompt sizes lie n prices of input, cache_read, cache_write and output each, and per_request.
-        ((input_tokens - least(input_tokens, cached_input_tokens + cache_write_tokens)) * price.1[(arrayCount(size -> input_tokens > size, arraySlice(price.1, 1, intDiv(length(price.1), 5) AS n)) AS step) + n] + cached_input_tokens * price.1[step + 2 * n]
-            + cache_write_tokens * price.1[step + 3 * n] + output_tokens * price.1[step + 4 * n]) / 1e6 + price.1[-1]) AS cost,
+    ${cost} AS cost,
     if(slots['langfuse_cost'] != '', JSONExtract(slots['langfuse_cost'], 'total', 'Nullable(Float64)'), toFloat64OrNull(slots['reported_cost'])) AS reported_cost,
-    price.2 AS price_version,
+    upper(slots['reported_currency']) AS reported_currency,
+    price_id,
+    price.4 AS price_version,
     source,
     multiIf(
         slots['langfuse_type'] != '', 'langfuse',
@@ -326,6 +323,48 @@ SELECT
     parent_span_id,
     span_name,
     -- Only short values of keys that nothing maps; message content never comes here.
-    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND NOT match(key, '${content_keys}'), priced.attributes) AS attributes,
+    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND ${content_rank} = '', priced.attributes) AS attributes,
     received_at
 FROM priced;
+
+-- Security and evaluation events in spans: span events, results in OpenInference's attributes, and guardrails themselves.
+CREATE MATERIALIZED VIEW llm_span_events_mv TO llm_events AS
+WITH
+    prefixed AS (
+        SELECT
+            timestamp, tenant, service, environment, role, attributes, events, trace_id, span_id, span_name, received_at, response_id,
+            if(slots['user_id'] != '', slots['user_id'], slots['agent']) AS span_actor,
+            arrayDistinct(arrayFilter(prefix -> prefix != '', arrayMap(
+                key -> extract(key, '^((?:trace\\.|session\\.)?(?:evaluations|annotations)\\.\\d+\\.)'), mapKeys(attributes)))) AS prefixes
+        FROM llm_spans
+        WHERE source = 'span'
+    ),
+    found AS (
+        SELECT
+            * EXCEPT (events, prefixes),
+            arrayJoin(arrayConcat(
+                arrayMap(event -> (event.1, 'span_event', event.2, event.2, event.3), events),
+                arrayMap(prefix -> (timestamp, 'span', toString(span_name), 'gen_ai.evaluation.result',
+                    mapApply((key, value) -> (substring(key, length(prefix) + 1), value), mapFilter((key, value) -> startsWith(key, prefix), attributes))), prefixes),
+                -- A guardrail whose findings are events of their own is not told twice.
+                if(role IN ('guardrail', 'evaluator') AND empty(events) AND empty(prefixes),
+                    [(timestamp, 'span', toString(span_name), if(role = 'guardrail', 'gen_ai.guardrail.result', 'gen_ai.evaluation.result'), attributes)], []))) AS each
+        FROM prefixed
+    ),
+    records AS (
+        SELECT
+            each.1 AS timestamp,
+            tenant, service, environment,
+            each.2 AS source,
+            each.3 AS event_name,
+            dictGet('${database}.llm_event_name', 'kind', each.4) AS kind,
+            each.5 AS native,
+            if(role = 'guardrail', mapUpdate(found.attributes, each.5), each.5) AS hints,
+            '' AS body,
+            0 AS severity_number,
+            span_actor,
+            response_id AS span_response,
+            trace_id, span_id, received_at
+        FROM found
+    ),
+${llm_events};

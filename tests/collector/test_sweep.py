@@ -282,7 +282,10 @@ def test_the_same_ids_at_disjoint_times_are_two_calls(
 ) -> None:
     (one,) = spans(1)
     send([one])
-    one.start_time_unix_nano, one.end_time_unix_nano = one.end_time_unix_nano + 1, one.end_time_unix_nano + 1_000_000_000
+    one.start_time_unix_nano, one.end_time_unix_nano = (
+        one.end_time_unix_nano + 1,
+        one.end_time_unix_nano + 1_000_000_000,
+    )
     send([one])
     assert sweep.run_once().repeats == 0
     assert minutes(llm_store, tenant)["calls"] == 2

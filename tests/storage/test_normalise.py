@@ -46,7 +46,13 @@ def canonical(store: EmbeddedStore, sdk: str) -> dict[str, Rows]:
     """The rows of each recording of `sdk`; all of a signal are stored in one batch, each for a tenant of its own."""
     for signal in (Signal.TRACES, Signal.LOGS):
         batch = [
-            wrap(signal, f"{sdk}/{file.stem}", body := file.read_bytes(), request_id=zlib.crc32(body), received_ns=RECEIVED_NS)
+            wrap(
+                signal,
+                f"{sdk}/{file.stem}",
+                body := file.read_bytes(),
+                request_id=zlib.crc32(body),
+                received_ns=RECEIVED_NS,
+            )
             for file in recordings(sdk)
             if file.name.endswith(".logs.pb") == (signal is Signal.LOGS)
         ]
@@ -78,7 +84,9 @@ def test_recorded_exports_become_the_calls_and_steps_they_were(llm_store: Embedd
 @pytest.mark.parametrize("sdk", [sdk for sdk in SDKS if "SYNTHETIC" not in sdk])
 def test_what_golden_files_say_agrees_with_the_usage_the_provider_reported(sdk: str) -> None:
     calls = [call for rows in golden(sdk).values() for call in rows.get("calls", [])]
-    chats = [call for call in calls if call["operation"] == "chat" and "error_type" not in call and "input_tokens" in call]
+    chats = [
+        call for call in calls if call["operation"] == "chat" and "error_type" not in call and "input_tokens" in call
+    ]
     assert chats
     for call in chats:
         cached, written = call.get("cached_input_tokens", 0), call.get("cache_write_tokens", 0)
@@ -106,7 +114,9 @@ def test_every_recorded_provider_call_has_one_row(llm_store: EmbeddedStore) -> N
 def test_prompts_and_answers_are_not_among_the_calls(llm_store: EmbeddedStore) -> None:
     assert all(canonical(llm_store, sdk) for sdk in SDKS)
     for table in ("llm_calls", "llm_steps"):
-        (row,) = llm_store.rows(f"SELECT countIf(toString(attributes) ILIKE '%Paris%') AS leaks, count() AS n FROM {table}")
+        (row,) = llm_store.rows(
+            f"SELECT countIf(toString(attributes) ILIKE '%Paris%') AS leaks, count() AS n FROM {table}"
+        )
         assert row["n"]
         assert row["leaks"] == 0, table
 

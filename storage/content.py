@@ -1,0 +1,60 @@
+"""What is message content: which attributes and events hold it. One definition for SQL and for Python."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+
+from storage.statement import quote
+
+# An attribute that is part of a flattened list is known by the name of the list: llm.input_messages.0.message.content.
+# LiteLLM puts the provider's name into the key; a finish reason is no content, wherever it stands.
+_STEPS = (
+    (
+        r"^(?:llm\.[^.]+\.(messages|choices|content|system|tools|functions)|.*\.finish_reason)$",
+        r"llm.*.\1",
+    ),
+    (r"(?:\.\d+(?:\..*)?|(\.variables?)\..*)$", r"\1"),
+)
+_PARTED = r"^llm\.|\.\d|\.variable|finish_reason"
+_PREFIX = {"attribute": "", "event": "event:", "event_attribute": "@"}
+_ROLE = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message|(?:\w+\.)?(user)_prompt")
+
+
+def rows() -> Iterator[dict[str, str]]:
+    """The rows of llm_content_keys. Within a direction the order of the file is the order of preference."""
+    ranks: dict[tuple[str, str], str] = {}
+    for row in _csv():
+        name = (row["direction"], row["source"])
+        ranks.setdefault(name, f"{row['direction'][:1] or 'e'}{len(ranks):02}")
+        found = _ROLE.fullmatch(row["key"]) if row["kind"] == "event" else None
+        role = (found[1] or found[2]) if found else "assistant" if row["direction"] == "output" else ""
+        yield {"key": _PREFIX[row["kind"]] + row["key"], "rank": ranks[name], "role": role}
+
+
+def is_content(key: str) -> bool:
+    """Whether an attribute of this name holds what people, models or tools said."""
+    for pattern, replacement in _STEPS:
+        key = re.sub(pattern, replacement, key, count=1)
+    return key in _attributes()
+
+
+def key_sql(key: str) -> str:
+    """SQL for the name under which the attribute `key` stands in llm_content_keys. Few keys need the costly part."""
+    name = key
+    for pattern, replacement in _STEPS:
+        name = f"replaceRegexpOne({name}, {quote(pattern)}, {quote(replacement)})"
+    return f"if(match({key}, {quote(_PARTED)}), {name}, {key})"
+
+
+@cache
+def _attributes() -> frozenset[str]:
+    return frozenset(row["key"] for row in _csv() if row["kind"] == "attribute")
+
+
+def _csv() -> Iterator[dict[str, str]]:
+    with resources.files("storage").joinpath("data/content.csv").open(encoding="utf-8") as file:
+        yield from csv.DictReader(file)

@@ -1,0 +1,1 @@
+dictGet('${database}.llm_content_key', 'rank', ${content_key})
