@@ -103,7 +103,7 @@ def differences(store: EmbeddedStore, name: str) -> Iterator[Difference]:
     for number, (call, row) in enumerate(zip(expected, found, strict=True)):
         for column in COLUMNS:
             unknown = {"response_model": ("", call["request_model"]), "request_model": ("", call["response_model"]), "response_id": ("",)}.get(column, (0,))
-            if row[column] != call[column] and (row[column] not in unknown or knowable(column, call, texts[row["span_id"]])):
+            if row[column] != call[column] and (row[column] not in unknown or knowable(column, call, texts.get(row["span_id"], ""))):
                 yield Difference(column, number, call[column], row[column])
     steps = store.rows("SELECT name FROM llm_steps WHERE tenant = {t:String} AND role = 'tool'", params={"t": name})
     tools = sorted(tool["name"] for tool in truth(name)["tools"])
