@@ -18,13 +18,21 @@ def messages(request: Request) -> Answer:
     if failure := request.failure(call):
         status, _, _, kind, message = failure
         call.response_model = ""
-        raise Failure(status, {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_011"}, {"request-id": "req_011"})
+        raise Failure(
+            status,
+            {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_011"},
+            {"request-id": "req_011"},
+        )
     blocks = [block for m in asked["messages"] if isinstance(m["content"], list) for block in m["content"]]
     offered = [(tool["name"], tool.get("input_schema")) for tool in asked.get("tools") or []]
     tools = request.finish(call, offered, [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"])
     if call.streaming:
         return Answer("text/event-stream", _events(call, tools))
-    whole = {**_message(call), "content": [*map(_tool, tools)] or [{"type": "text", "text": TEXT}], "stop_reason": REASONS.get(call.finish)}
+    whole = {
+        **_message(call),
+        "content": [*map(_tool, tools)] or [{"type": "text", "text": TEXT}],
+        "stop_reason": REASONS.get(call.finish),
+    }
     return Answer("application/json", json.dumps(whole).encode())
 
 
@@ -61,7 +69,9 @@ def _stream(call: Call, tools: list[Tool]) -> Iterator[dict[str, Any]]:
         yield {"type": "content_block_start", "index": index, "content_block": block}
         texts = [json.dumps(tools[index].arguments)] if tools else pieces(TEXT)
         for text in texts:
-            delta = {"type": "input_json_delta", "partial_json": text} if tools else {"type": "text_delta", "text": text}
+            delta = (
+                {"type": "input_json_delta", "partial_json": text} if tools else {"type": "text_delta", "text": text}
+            )
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
     end = {"stop_reason": REASONS.get(call.finish), "stop_sequence": None}

@@ -12,20 +12,37 @@ from urllib.parse import unquote
 from tests.recorders.answers import TEXT, Answer, Failure, Request, Tool, pieces
 from tests.recorders.ledger import Call
 
-REASONS = {"tool_call": "tool_use", "stop": "end_turn", "length": "max_tokens", "content_filter": "guardrail_intervened"}
-ERRORS = {429: "ThrottlingException", 401: "AccessDeniedException", 404: "ResourceNotFoundException", 400: "ValidationException", 529: "ServiceUnavailableException"}
+REASONS = {
+    "tool_call": "tool_use",
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "content_filter": "guardrail_intervened",
+}
+ERRORS = {
+    429: "ThrottlingException",
+    401: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    400: "ValidationException",
+    529: "ServiceUnavailableException",
+}
 
 
 def converse(request: Request) -> Answer:
     asked = request.json
-    call = request.open("chat", unquote(request.path["model"]), "", streaming=request.path["method"] == "converse-stream")
+    call = request.open(
+        "chat", unquote(request.path["model"]), "", streaming=request.path["method"] == "converse-stream"
+    )
     call.response_model = ""
     if failure := request.failure(call):
-        raise Failure(failure[0], {"message": failure[4]}, {"x-amzn-ErrorType": ERRORS.get(failure[0], "InternalServerException")})
+        raise Failure(
+            failure[0], {"message": failure[4]}, {"x-amzn-ErrorType": ERRORS.get(failure[0], "InternalServerException")}
+        )
     blocks = [block for message in asked["messages"] for block in message["content"]]
     specs = [tool["toolSpec"] for tool in (asked.get("toolConfig") or {}).get("tools", []) if "toolSpec" in tool]
     offered = [(spec["name"], spec["inputSchema"]["json"]) for spec in specs]
-    tools = request.finish(call, offered, [block["toolResult"]["toolUseId"] for block in blocks if "toolResult" in block])
+    tools = request.finish(
+        call, offered, [block["toolResult"]["toolUseId"] for block in blocks if "toolResult" in block]
+    )
     if call.streaming:
         return Answer("application/vnd.amazon.eventstream", _events(call, tools))
     content = [{"toolUse": {"toolUseId": tool.id, "name": tool.name, "input": tool.arguments}} for tool in tools]
@@ -45,8 +62,14 @@ def _usage(call: Call) -> dict[str, int]:
 def _events(call: Call, tools: list[Tool]) -> Iterator[bytes]:
     yield _frame("messageStart", {"role": "assistant"})
     for index, tool in enumerate(tools):
-        yield _frame("contentBlockStart", {"contentBlockIndex": index, "start": {"toolUse": {"toolUseId": tool.id, "name": tool.name}}})
-        yield _frame("contentBlockDelta", {"contentBlockIndex": index, "delta": {"toolUse": {"input": json.dumps(tool.arguments)}}})
+        yield _frame(
+            "contentBlockStart",
+            {"contentBlockIndex": index, "start": {"toolUse": {"toolUseId": tool.id, "name": tool.name}}},
+        )
+        yield _frame(
+            "contentBlockDelta",
+            {"contentBlockIndex": index, "delta": {"toolUse": {"input": json.dumps(tool.arguments)}}},
+        )
         yield _frame("contentBlockStop", {"contentBlockIndex": index})
     for text in [] if tools else pieces(TEXT):
         yield _frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})

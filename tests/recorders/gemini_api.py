@@ -10,7 +10,13 @@ from tests.recorders.answers import TEXT, Answer, Failure, Request, Tool, pieces
 from tests.recorders.ledger import Call
 
 REASONS = {"tool_call": "STOP", "stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
-STATES = {429: "RESOURCE_EXHAUSTED", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 400: "INVALID_ARGUMENT", 529: "UNAVAILABLE"}
+STATES = {
+    429: "RESOURCE_EXHAUSTED",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    400: "INVALID_ARGUMENT",
+    529: "UNAVAILABLE",
+}
 
 
 def generate(request: Request) -> Answer:
@@ -33,7 +39,9 @@ def generate(request: Request) -> Answer:
 
 
 def _parts(tools: list[Tool], text: str) -> list[dict[str, Any]]:
-    return [{"functionCall": {"id": tool.id, "name": tool.name, "args": tool.arguments}} for tool in tools] or [{"text": text}]
+    return [{"functionCall": {"id": tool.id, "name": tool.name, "args": tool.arguments}} for tool in tools] or [
+        {"text": text}
+    ]
 
 
 def _response(call: Call, parts: list[dict[str, Any]], *, last: bool) -> dict[str, Any]:
@@ -45,7 +53,12 @@ def _response(call: Call, parts: list[dict[str, Any]], *, last: bool) -> dict[st
         "candidatesTokenCount": call.output_tokens - call.reasoning_tokens, "thoughtsTokenCount": call.reasoning_tokens,
         "totalTokenCount": call.input_tokens + call.output_tokens,
     }  # fmt: skip
-    return {"candidates": [candidate], "modelVersion": call.response_model, "responseId": call.response_id, "usageMetadata": usage}
+    return {
+        "candidates": [candidate],
+        "modelVersion": call.response_model,
+        "responseId": call.response_id,
+        "usageMetadata": usage,
+    }
 
 
 def _events(call: Call, tools: list[Tool]) -> Iterator[bytes]:

@@ -14,7 +14,11 @@ from tests.recorders.ledger import Call
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
-SERVED = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18", "gpt-4o": "gpt-4o-2024-08-06", "gpt-4.1-mini": "gpt-4.1-mini-2025-04-14"}
+SERVED = {
+    "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
+    "gpt-4o": "gpt-4o-2024-08-06",
+    "gpt-4.1-mini": "gpt-4.1-mini-2025-04-14",
+}
 
 
 def chat(request: Request) -> Answer:
@@ -34,7 +38,10 @@ def _served(request: Request, call: Call) -> None:
     if failure := request.failure(call):
         status, _, code, kind, message = failure
         call.response_model = ""
-        raise Failure(status, {"error": {"message": message, "type": "requests" if status == 429 else kind, "param": None, "code": code}})
+        raise Failure(
+            status,
+            {"error": {"message": message, "type": "requests" if status == 429 else kind, "param": None, "code": code}},
+        )
 
 
 def _text(request: Request) -> str:
@@ -55,7 +62,11 @@ def _chat_chunks(request: Request, call: Call, tools: list[Tool]) -> Iterator[di
     head = _head(call, "chat.completion.chunk")
 
     def chunk(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
-        return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}], "usage": None}
+        return {
+            **head,
+            "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}],
+            "usage": None,
+        }
 
     yield chunk({"role": "assistant", "content": "" if not tools else None})
     for number, tool in enumerate(tools):
@@ -99,7 +110,9 @@ def responses(request: Request) -> Answer:
     call = request.open("chat", asked["model"], "resp_", streaming=bool(asked.get("stream")))
     _served(request, call)
     items = [] if isinstance(asked["input"], str) else asked["input"]
-    offered = [(tool["name"], tool.get("parameters")) for tool in asked.get("tools") or [] if tool["type"] == "function"]
+    offered = [
+        (tool["name"], tool.get("parameters")) for tool in asked.get("tools") or [] if tool["type"] == "function"
+    ]
     tools = request.finish(call, offered, [i["call_id"] for i in items if i.get("type") == "function_call_output"])
     if not call.streaming:
         return Answer(JSON, json.dumps(_response(request, call, tools)).encode())
@@ -108,7 +121,13 @@ def responses(request: Request) -> Answer:
 
 def _response(request: Request, call: Call, tools: list[Tool]) -> dict[str, Any]:
     content = {"type": "output_text", "text": _text(request), "annotations": [], "logprobs": []}
-    message = {"id": f"msg_{call.response_id[5:]}", "type": "message", "role": "assistant", "status": "completed", "content": [content]}
+    message = {
+        "id": f"msg_{call.response_id[5:]}",
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        "content": [content],
+    }
     calls = [
         {"id": f"fc_{tool.id}", "type": "function_call", "status": "completed", "call_id": tool.id, "name": tool.name,
          "arguments": json.dumps(tool.arguments)} for tool in tools
@@ -138,13 +157,26 @@ def _response_events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for index, item in enumerate(whole["output"]):
         place = {"output_index": index, "item_id": item["id"]}
         if item["type"] == "function_call":
-            yield {"type": "response.output_item.added", "output_index": index, "item": {**item, "arguments": "", "status": "in_progress"}}
+            yield {
+                "type": "response.output_item.added",
+                "output_index": index,
+                "item": {**item, "arguments": "", "status": "in_progress"},
+            }
             yield {"type": "response.function_call_arguments.delta", **place, "delta": item["arguments"]}
-            yield {"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"], "name": item["name"]}
+            yield {
+                "type": "response.function_call_arguments.done",
+                **place,
+                "arguments": item["arguments"],
+                "name": item["name"],
+            }
         else:
             part = item["content"][0]
             place["content_index"] = 0
-            yield {"type": "response.output_item.added", "output_index": index, "item": {**item, "content": [], "status": "in_progress"}}
+            yield {
+                "type": "response.output_item.added",
+                "output_index": index,
+                "item": {**item, "content": [], "status": "in_progress"},
+            }
             yield {"type": "response.content_part.added", **place, "part": {**part, "text": ""}}
             for piece in pieces(part["text"]):
                 yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
@@ -164,7 +196,9 @@ def embeddings(request: Request) -> Answer:
     count = len(inputs) if isinstance(inputs, list) and not isinstance(inputs[0], int) else 1
     data = [{"object": "embedding", "index": number, "embedding": vector} for number in range(count)]
     usage = {"prompt_tokens": call.input_tokens, "total_tokens": call.input_tokens}
-    return Answer(JSON, json.dumps({"object": "list", "model": call.response_model, "data": data, "usage": usage}).encode())
+    return Answer(
+        JSON, json.dumps({"object": "list", "model": call.response_model, "data": data, "usage": usage}).encode()
+    )
 
 
 def _events(events: Iterable[dict[str, Any]], *, named: bool) -> Iterator[bytes]:

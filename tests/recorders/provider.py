@@ -46,7 +46,9 @@ class Handler(BaseHTTPRequestHandler):
             self.server.ledger.retried()
         for pattern, answer in ROUTES:
             if found := re.search(pattern, path):
-                request = Request(PROVIDERS.get(provider, provider), json.loads(body), found.groupdict(), self.server.ledger)
+                request = Request(
+                    PROVIDERS.get(provider, provider), json.loads(body), found.groupdict(), self.server.ledger
+                )
                 self._answer(request, answer)
                 return
         self._send(404, "application/json", b'{"error": {"message": "no such path"}}')

@@ -139,7 +139,9 @@ def write_manifest(sdk: str, interpreter: str) -> None:
 
 def _packages(interpreter: str) -> dict[str, str]:
     if Path(interpreter).name == "node":
-        listed = subprocess.run(["npm", "ls", "--json", "--depth=0"], capture_output=True, text=True, cwd=os.environ["NODE_PROJECT"])
+        listed = subprocess.run(
+            ["npm", "ls", "--json", "--depth=0"], capture_output=True, text=True, cwd=os.environ["NODE_PROJECT"]
+        )
         found = {name: info["version"] for name, info in json.loads(listed.stdout)["dependencies"].items()}
     else:
         code = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"

@@ -28,7 +28,9 @@ from storage.embedded import EmbeddedStore
 from tests.collector.direct import store_whole
 
 RECORDINGS = Path(__file__).parent / "recordings"
-NAMES = sorted(f"{file.parent.name}/{file.name.removesuffix('.truth.json')}" for file in RECORDINGS.glob("*/*.truth.json"))
+NAMES = sorted(
+    f"{file.parent.name}/{file.name.removesuffix('.truth.json')}" for file in RECORDINGS.glob("*/*.truth.json")
+)
 COLUMNS = (
     "operation", "provider", "request_model", "response_model", "response_id", "input_tokens", "cached_input_tokens",
     "cache_write_tokens", "output_tokens", "reasoning_tokens", "has_usage", "streaming", "finish_reasons", "error_class",
@@ -93,7 +95,8 @@ def knowable(column: str, call: dict[str, Any], text: str) -> bool:
 
 def differences(store: EmbeddedStore, name: str) -> Iterator[Difference]:
     found = store.rows(
-        f"SELECT {', '.join(COLUMNS)}, span_id FROM llm_calls WHERE tenant = {{t:String}} ORDER BY timestamp", params={"t": name}
+        f"SELECT {', '.join(COLUMNS)}, span_id FROM llm_calls WHERE tenant = {{t:String}} ORDER BY timestamp",
+        params={"t": name},
     )
     expected = expected_calls(name)
     if len(found) != len(expected):
@@ -102,14 +105,22 @@ def differences(store: EmbeddedStore, name: str) -> Iterator[Difference]:
     texts = told(name)
     for number, (call, row) in enumerate(zip(expected, found, strict=True)):
         for column in COLUMNS:
-            unknown = {"response_model": ("", call["request_model"]), "request_model": ("", call["response_model"]), "response_id": ("",)}.get(column, (0,))
-            if row[column] != call[column] and (row[column] not in unknown or knowable(column, call, texts.get(row["span_id"], ""))):
+            unknown = {
+                "response_model": ("", call["request_model"]),
+                "request_model": ("", call["response_model"]),
+                "response_id": ("",),
+            }.get(column, (0,))
+            if row[column] != call[column] and (
+                row[column] not in unknown or knowable(column, call, texts.get(row["span_id"], ""))
+            ):
                 yield Difference(column, number, call[column], row[column])
     steps = store.rows("SELECT name FROM llm_steps WHERE tenant = {t:String} AND role = 'tool'", params={"t": name})
     tools = sorted(tool["name"] for tool in truth(name)["tools"])
     if tools != sorted(row["name"] for row in steps):
         yield Difference("tools", 0, tools, sorted(row["name"] for row in steps))
-    unmapped = store.rows("SELECT count() AS n FROM llm_calls WHERE tenant = {t:String} AND role = 'unmapped'", params={"t": name})
+    unmapped = store.rows(
+        "SELECT count() AS n FROM llm_calls WHERE tenant = {t:String} AND role = 'unmapped'", params={"t": name}
+    )
     if unmapped[0]["n"]:
         yield Difference("unmapped", 0, 0, unmapped[0]["n"])
 
@@ -119,7 +130,9 @@ def store_recordings(store: EmbeddedStore, names: list[str]) -> None:
         files = [(name, RECORDINGS / f"{name}.{ending}") for name in names]
         bodies = [(name, file.read_bytes()) for name, file in files if file.exists()]
         now = 1_800_000_000_000_000_000
-        batch = [wrap(signal, name, body, request_id=number, received_ns=now) for number, (name, body) in enumerate(bodies)]
+        batch = [
+            wrap(signal, name, body, request_id=number, received_ns=now) for number, (name, body) in enumerate(bodies)
+        ]
         if batch:
             store_whole(store, batch)
 
@@ -134,6 +147,15 @@ def recorded(llm_store: EmbeddedStore) -> EmbeddedStore:
 def test_a_recorded_export_gives_the_calls_that_the_provider_answered(recorded: EmbeddedStore, name: str) -> None:
     excused = [*marks("ABSENT.csv"), *marks("OPEN.csv")]
     assert [found for found in differences(recorded, name) if not marked(name, found.column, excused)] == []
+
+
+@pytest.mark.parametrize("file", ["ABSENT.csv", "OPEN.csv"])
+def test_each_mark_is_still_needed(recorded: EmbeddedStore, file: str) -> None:
+    found = {name: {difference.column for difference in differences(recorded, name)} for name in NAMES}
+    needed = [
+        mark for mark in marks(file) if any(marked(name, column, [mark]) for name in NAMES for column in found[name])
+    ]
+    assert [mark for mark in marks(file) if mark not in needed] == []
 
 
 def main() -> None:
@@ -152,9 +174,15 @@ def main() -> None:
                 print(f"      {found.column}[{found.call}]: provider {found.expected!r}, stored {found.found!r}")
             if any(found.column in {"calls", "tools"} for found in bad):
                 columns = "trace_id, span_id, parent_span_id, scope, span_name, input_tokens AS i, output_tokens AS o, response_id, error_class"
-                for row in store.rows(f"SELECT {columns} FROM llm_calls WHERE tenant = {{t:String}} ORDER BY timestamp", params={"t": name}):
+                for row in store.rows(
+                    f"SELECT {columns} FROM llm_calls WHERE tenant = {{t:String}} ORDER BY timestamp",
+                    params={"t": name},
+                ):
                     print("        call", *(str(value)[-28:] for value in row.values()))
-                for row in store.rows("SELECT role, name, scope, span_name FROM llm_steps WHERE tenant = {t:String} ORDER BY timestamp", params={"t": name}):
+                for row in store.rows(
+                    "SELECT role, name, scope, span_name FROM llm_steps WHERE tenant = {t:String} ORDER BY timestamp",
+                    params={"t": name},
+                ):
                     print("        step", *row.values())
         store.close()
 

@@ -28,7 +28,12 @@ def responses():
     from agento11y_openai import responses as recorded
 
     sdk = openai.OpenAI(max_retries=0)
-    recorded.create(client(), {"model": "gpt-4o-mini", "input": "Capital?"}, lambda asked: sdk.responses.create(**asked), OpenAIOptions())
+    recorded.create(
+        client(),
+        {"model": "gpt-4o-mini", "input": "Capital?"},
+        lambda asked: sdk.responses.create(**asked),
+        OpenAIOptions(),
+    )
 
 
 def embeddings():
@@ -36,14 +41,23 @@ def embeddings():
     from agento11y_openai import embeddings as recorded
 
     sdk = openai.OpenAI(max_retries=0)
-    recorded.create(client(), {"model": "text-embedding-3-small", "input": ["Paris"]}, lambda asked: sdk.embeddings.create(**asked), OpenAIOptions())
+    recorded.create(
+        client(),
+        {"model": "text-embedding-3-small", "input": ["Paris"]},
+        lambda asked: sdk.embeddings.create(**asked),
+        OpenAIOptions(),
+    )
 
 
 def claude(prompt="Capital of France?"):
     from agento11y_anthropic import AnthropicOptions, messages
 
     sdk = anthropic.Anthropic(max_retries=0)
-    request = {"model": "claude-sonnet-4-5-20250929", "max_tokens": 99, "messages": [{"role": "user", "content": prompt}]}
+    request = {
+        "model": "claude-sonnet-4-5-20250929",
+        "max_tokens": 99,
+        "messages": [{"role": "user", "content": prompt}],
+    }
     messages.create(client(), request, lambda asked: sdk.messages.create(**asked), AnthropicOptions())
 
 

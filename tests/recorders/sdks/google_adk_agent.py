@@ -19,7 +19,9 @@ async def _ask(prompt, tools, mode):
     runner = InMemoryRunner(agent=agent, app_name="weather")
     session = await runner.session_service.create_session(app_name="weather", user_id="u-1", session_id="session-7")
     message = types.Content(role="user", parts=[types.Part(text=prompt)])
-    async for _ in runner.run_async(user_id="u-1", session_id=session.id, new_message=message, run_config=RunConfig(streaming_mode=mode)):
+    async for _ in runner.run_async(
+        user_id="u-1", session_id=session.id, new_message=message, run_config=RunConfig(streaming_mode=mode)
+    ):
         pass
 
 

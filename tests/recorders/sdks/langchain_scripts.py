@@ -20,7 +20,9 @@ def chain():
     from langchain_core.output_parsers import StrOutputParser
     from langchain_core.prompts import ChatPromptTemplate
 
-    (ChatPromptTemplate.from_template("Answer shortly: {question}") | model() | StrOutputParser()).invoke({"question": "Capital?"})
+    (ChatPromptTemplate.from_template("Answer shortly: {question}") | model() | StrOutputParser()).invoke(
+        {"question": "Capital?"}
+    )
 
 
 def chain_stream():
@@ -61,8 +63,22 @@ SCENARIOS = {
     "chat_async": chat_async,
     "batch": batch,
     "responses": lambda: model(use_responses_api=True).invoke("Capital of France?"),
-    "structured": lambda: model().with_structured_output({"title": "Answer", "type": "object", "description": "An answer", "properties": {"city": {"type": "string"}}, "required": ["city"]}).invoke("#text Capital?"),
-    "embeddings": lambda: OpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False).embed_query("Paris"),
+    "structured": lambda: (
+        model()
+        .with_structured_output(
+            {
+                "title": "Answer",
+                "type": "object",
+                "description": "An answer",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            }
+        )
+        .invoke("#text Capital?")
+    ),
+    "embeddings": lambda: OpenAIEmbeddings(
+        model="text-embedding-3-small", check_embedding_ctx_length=False
+    ).embed_query("Paris"),
     "length": lambda: model().invoke("#length Capital?"),
     "filter": lambda: model().invoke("#filter Capital?"),
     "error_429": lambda: model().invoke("#429"),

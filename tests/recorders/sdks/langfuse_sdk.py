@@ -7,7 +7,12 @@ from common import URL, run
 def setup(name):
     import os
 
-    os.environ |= {"LANGFUSE_PUBLIC_KEY": "pk", "LANGFUSE_SECRET_KEY": "sk", "LANGFUSE_BASE_URL": f"{URL}/otlp", "LANGFUSE_HOST": f"{URL}/otlp"}
+    os.environ |= {
+        "LANGFUSE_PUBLIC_KEY": "pk",
+        "LANGFUSE_SECRET_KEY": "sk",
+        "LANGFUSE_BASE_URL": f"{URL}/otlp",
+        "LANGFUSE_HOST": f"{URL}/otlp",
+    }
     import langfuse
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
@@ -18,7 +23,10 @@ def chain(call):
     """With LangChain's handler."""
     from langfuse.langchain import CallbackHandler
 
-    config = {"callbacks": [CallbackHandler()], "metadata": {"langfuse_session_id": "session-7", "langfuse_user_id": "u-1"}}
+    config = {
+        "callbacks": [CallbackHandler()],
+        "metadata": {"langfuse_session_id": "session-7", "langfuse_user_id": "u-1"},
+    }
     call(config)
     flush()
 
@@ -32,14 +40,18 @@ def flush():
 def agent(config):
     from langchain.agents import create_agent
 
-    create_agent(langchain_scripts.model(), [langchain_scripts.get_weather]).invoke({"messages": [("user", "Weather?")]}, config)
+    create_agent(langchain_scripts.model(), [langchain_scripts.get_weather]).invoke(
+        {"messages": [("user", "Weather?")]}, config
+    )
 
 
 def openai(prompt="Capital of France?", **options):
     from langfuse.openai import OpenAI
 
     try:
-        answer = OpenAI(max_retries=0).chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": prompt}], **options)
+        answer = OpenAI(max_retries=0).chat.completions.create(
+            model="gpt-4o-mini", messages=[{"role": "user", "content": prompt}], **options
+        )
         if options.get("stream"):
             for _ in answer:
                 pass
@@ -75,7 +87,9 @@ def failing(prompt):
 
 SCENARIOS = {
     "langchain_chat": lambda: chain(lambda config: langchain_scripts.model().invoke("Capital?", config)),
-    "langchain_stream": lambda: chain(lambda config: list(langchain_scripts.model(stream_usage=True).stream("Capital?", config))),
+    "langchain_stream": lambda: chain(
+        lambda config: list(langchain_scripts.model(stream_usage=True).stream("Capital?", config))
+    ),
     "langchain_agent": lambda: chain(agent),
     "decorated": decorated,
     "openai_length": lambda: openai("#length"),

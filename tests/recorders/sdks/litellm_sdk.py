@@ -17,7 +17,9 @@ def setup(name):
 
 def ask(model="openai/gpt-4o-mini", prompt="Capital of France?", **options):
     try:
-        answer = litellm.completion(model=model, messages=[{"role": "user", "content": prompt}], max_retries=0, **options)
+        answer = litellm.completion(
+            model=model, messages=[{"role": "user", "content": prompt}], max_retries=0, **options
+        )
         if options.get("stream"):
             for _ in answer:
                 pass
@@ -26,7 +28,9 @@ def ask(model="openai/gpt-4o-mini", prompt="Capital of France?", **options):
 
 
 async def _async(stream):
-    answer = await litellm.acompletion(model="openai/gpt-4o-mini", messages=[{"role": "user", "content": "Capital?"}], stream=stream)
+    answer = await litellm.acompletion(
+        model="openai/gpt-4o-mini", messages=[{"role": "user", "content": "Capital?"}], stream=stream
+    )
     if stream:
         async for _ in answer:
             pass
@@ -57,7 +61,9 @@ SCENARIOS = {
     "anthropic": lambda: ask(CLAUDE, max_tokens=99),
     "anthropic_stream": lambda: ask(CLAUDE, stream=True, max_tokens=99),
     "anthropic_tools": lambda: ask(CLAUDE, "Weather?", tools=[TOOL], max_tokens=99),
-    "bedrock": lambda: ask("bedrock/converse/us.anthropic.claude-sonnet-4-5-20250929-v1:0", aws_bedrock_runtime_endpoint=f"{URL}/bedrock"),
+    "bedrock": lambda: ask(
+        "bedrock/converse/us.anthropic.claude-sonnet-4-5-20250929-v1:0", aws_bedrock_runtime_endpoint=f"{URL}/bedrock"
+    ),
     "gemini": lambda: ask("gemini/gemini-2.5-flash", api_base=f"{URL}/gemini/models/gemini-2.5-flash"),
     "error_429": lambda: ask(prompt="#429"),
     "error_401": lambda: ask(prompt="#401"),

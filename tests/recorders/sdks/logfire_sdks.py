@@ -19,7 +19,9 @@ def anthropic_async_stream():
 
     async def ask():
         sdk = anthropic.AsyncAnthropic(max_retries=0)
-        async with sdk.messages.stream(model=openllmetry_anthropic.MODEL, max_tokens=9, messages=[{"role": "user", "content": "?"}]) as chunks:
+        async with sdk.messages.stream(
+            model=openllmetry_anthropic.MODEL, max_tokens=9, messages=[{"role": "user", "content": "?"}]
+        ) as chunks:
             async for _ in chunks.text_stream:
                 pass
 
@@ -27,8 +29,14 @@ def anthropic_async_stream():
 
 
 SCENARIOS = {
-    **{f"openai_{name}" if not name.startswith("error") else name: scenario for name, scenario in openai_scripts.SCENARIOS.items()},
-    **{f"anthropic_{name}" if not name.startswith("error") else f"error_anthropic_{name[6:]}": scenario for name, scenario in openllmetry_anthropic.SCENARIOS.items()},
+    **{
+        f"openai_{name}" if not name.startswith("error") else name: scenario
+        for name, scenario in openai_scripts.SCENARIOS.items()
+    },
+    **{
+        f"anthropic_{name}" if not name.startswith("error") else f"error_anthropic_{name[6:]}": scenario
+        for name, scenario in openllmetry_anthropic.SCENARIOS.items()
+    },
     "anthropic_async_stream": anthropic_async_stream,
 }
 

@@ -34,7 +34,10 @@ def chat_tools():
 async def _async():
     sdk = openai.AsyncOpenAI(max_retries=0)
     chunks = await sdk.chat.completions.create(
-        model=MODEL, messages=[{"role": "user", "content": "Capital?"}], stream=True, stream_options={"include_usage": True}
+        model=MODEL,
+        messages=[{"role": "user", "content": "Capital?"}],
+        stream=True,
+        stream_options={"include_usage": True},
     )
     async for _ in chunks:
         pass
@@ -57,10 +60,14 @@ SCENARIOS = {
     "chat_tools": chat_tools,
     "chat_length": lambda: ask("#length"),
     "chat_filter": lambda: ask("#filter"),
-    "chat_stream_tools": lambda: list(ask("Weather?", tools=[TOOL], stream=True, stream_options={"include_usage": True})),
+    "chat_stream_tools": lambda: list(
+        ask("Weather?", tools=[TOOL], stream=True, stream_options={"include_usage": True})
+    ),
     "responses": lambda: client().responses.create(model=MODEL, input="Capital of France?"),
     "responses_stream": responses_stream,
-    "responses_tools": lambda: client().responses.create(model=MODEL, input="Weather?", tools=[{"type": "function", **WEATHER}]),
+    "responses_tools": lambda: client().responses.create(
+        model=MODEL, input="Weather?", tools=[{"type": "function", **WEATHER}]
+    ),
     "embeddings": lambda: client().embeddings.create(model="text-embedding-3-small", input=["Paris", "Rome"]),
     "error_429": lambda: ask("#429"),
     "error_401": lambda: ask("#401"),

@@ -23,11 +23,22 @@ def ask(prompt="Capital of France?", **options):
 
 
 def stream():
-    for _ in client().converse_stream(modelId=MODEL, messages=[{"role": "user", "content": [{"text": "Capital?"}]}])["stream"]:
+    for _ in client().converse_stream(modelId=MODEL, messages=[{"role": "user", "content": [{"text": "Capital?"}]}])[
+        "stream"
+    ]:
         pass
 
 
-TOOLS = {"tools": [{"toolSpec": {"name": "get_weather", "inputSchema": {"json": {"type": "object", "properties": {"city": {"type": "string"}}}}}}]}
+TOOLS = {
+    "tools": [
+        {
+            "toolSpec": {
+                "name": "get_weather",
+                "inputSchema": {"json": {"type": "object", "properties": {"city": {"type": "string"}}}},
+            }
+        }
+    ]
+}
 SCENARIOS = {
     "chat": ask,
     "chat_stream": stream,

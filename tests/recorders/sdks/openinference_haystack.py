@@ -15,7 +15,9 @@ def setup(name):
 
 def ask(prompt="Capital of France?"):
     pipeline = Pipeline()
-    pipeline.add_component("prompt", ChatPromptBuilder(template=[ChatMessage.from_user("{{question}}")], required_variables=["question"]))
+    pipeline.add_component(
+        "prompt", ChatPromptBuilder(template=[ChatMessage.from_user("{{question}}")], required_variables=["question"])
+    )
     pipeline.add_component("llm", OpenAIChatGenerator(model="gpt-4o-mini", max_retries=0))
     pipeline.connect("prompt.prompt", "llm.messages")
     pipeline.run({"prompt": {"question": prompt}})

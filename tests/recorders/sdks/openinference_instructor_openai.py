@@ -21,7 +21,9 @@ def setup(name):
 
 def ask(prompt="Capital of France?"):
     client = instructor.from_openai(openai.OpenAI(max_retries=0))
-    client.chat.completions.create(model="gpt-4o-mini", response_model=City, max_retries=0, messages=[{"role": "user", "content": prompt}])
+    client.chat.completions.create(
+        model="gpt-4o-mini", response_model=City, max_retries=0, messages=[{"role": "user", "content": prompt}]
+    )
 
 
 SCENARIOS = {"structured": ask, "error_401": lambda: ask("#401")}

@@ -15,7 +15,9 @@ def setup(name):
 
 def ask(prompt, **options):
     client = anthropic.Anthropic(max_retries=options.pop("max_retries", 0))
-    return client.messages.create(model=MODEL, max_tokens=200, messages=[{"role": "user", "content": prompt}], **options)
+    return client.messages.create(
+        model=MODEL, max_tokens=200, messages=[{"role": "user", "content": prompt}], **options
+    )
 
 
 def chat_stream():
@@ -25,7 +27,9 @@ def chat_stream():
 
 def chat_stream_helper():
     client = anthropic.Anthropic(max_retries=0)
-    with client.messages.stream(model=MODEL, max_tokens=200, messages=[{"role": "user", "content": "Capital?"}]) as stream:
+    with client.messages.stream(
+        model=MODEL, max_tokens=200, messages=[{"role": "user", "content": "Capital?"}]
+    ) as stream:
         for _ in stream.text_stream:
             pass
 

@@ -31,13 +31,17 @@ def bedrock(streaming=True):
     from strands.models import BedrockModel
 
     return BedrockModel(
-        model_id="us.anthropic.claude-sonnet-4-5-20250929-v1:0", streaming=streaming, boto_client_config=Config(retries={"total_max_attempts": 1})
+        model_id="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        streaming=streaming,
+        boto_client_config=Config(retries={"total_max_attempts": 1}),
     )
 
 
 def ask(model, prompt="Weather in Paris?", tools=(get_weather,)):
     attributes = {"session.id": "session-7", "user.id": "u-1"}
-    Agent(model=model, tools=list(tools), name="weather_agent", trace_attributes=attributes, callback_handler=None)(prompt)
+    Agent(model=model, tools=list(tools), name="weather_agent", trace_attributes=attributes, callback_handler=None)(
+        prompt
+    )
 
 
 SCENARIOS = {

@@ -1,14 +1,16 @@
 """Traceloop's decorators over OpenLLMetry."""
 
 import openai_scripts
-from common import URL, run
+from common import run
 
 
 def setup(name):
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from traceloop.sdk import Traceloop
 
-    Traceloop.init(app_name="assistant", exporter=OTLPSpanExporter(), disable_batch=True, api_key="none", telemetry_enabled=False)
+    Traceloop.init(
+        app_name="assistant", exporter=OTLPSpanExporter(), disable_batch=True, api_key="none", telemetry_enabled=False
+    )
 
 
 def decorated():
