@@ -45,8 +45,10 @@ def converse(request: Request) -> Answer:
     )
     if call.streaming:
         return Answer("application/vnd.amazon.eventstream", _events(call, tools))
-    content = [{"toolUse": {"toolUseId": tool.id, "name": tool.name, "input": tool.arguments}} for tool in tools]
-    message = {"role": "assistant", "content": content or [{"text": TEXT}]}
+    content: list[dict[str, Any]] = [
+        {"toolUse": {"toolUseId": tool.id, "name": tool.name, "input": tool.arguments}} for tool in tools
+    ]
+    message: dict[str, Any] = {"role": "assistant", "content": content or [{"text": TEXT}]}
     end = {"stopReason": REASONS[call.finish], "usage": _usage(call), "metrics": {"latencyMs": 12}}
     return Answer("application/json", json.dumps({"output": {"message": message}, **end}).encode())
 

@@ -26,7 +26,10 @@ from tests.recorders.provider import Server
 
 RECORDINGS = Path(__file__).parents[1] / "storage" / "recordings"
 # Metrics repeat what spans say; the calls do not come from them.
-SIGNALS = {"traces": (ExportTraceServiceRequest, "pb"), "logs": (ExportLogsServiceRequest, "logs.pb")}
+SIGNALS: dict[str, tuple[type[ExportTraceServiceRequest] | type[ExportLogsServiceRequest], str]] = {
+    "traces": (ExportTraceServiceRequest, "pb"),
+    "logs": (ExportLogsServiceRequest, "logs.pb"),
+}
 OF_THE_MACHINE = re.compile(r"service\.version|host\.|process\.|os\.|service\.instance\.id|container\.")
 PATHS = re.compile(r"/[\w./@-]*/(?:site-packages|node_modules|lib/python3\.\d+|sdks)/")
 PACKAGES = re.compile(

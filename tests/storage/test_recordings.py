@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -93,36 +94,50 @@ def knowable(column: str, call: dict[str, Any], text: str) -> bool:
     return True
 
 
-def differences(store: EmbeddedStore, name: str) -> Iterator[Difference]:
-    found = store.rows(
-        f"SELECT {', '.join(COLUMNS)}, span_id FROM llm_calls WHERE tenant = {{t:String}} ORDER BY timestamp",
-        params={"t": name},
-    )
-    expected = expected_calls(name)
+@dataclass(frozen=True)
+class Stored:
+    """The rows of all recordings, by recording."""
+
+    calls: dict[str, list[dict[str, Any]]]
+    tools: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, store: EmbeddedStore) -> Stored:
+        calls, tools = defaultdict(list), defaultdict(list)
+        sql = f"SELECT {', '.join(COLUMNS)}, span_id, tenant FROM llm_calls_billing ORDER BY timestamp"
+        for row in store.rows(sql):
+            calls[row["tenant"]].append(row)
+        sql = "SELECT name, tenant FROM llm_steps WHERE role = 'tool' ORDER BY name"
+        for row in store.rows(sql):
+            tools[row["tenant"]].append(row["name"])
+        return cls(calls, tools)
+
+
+def differences(stored: Stored, name: str) -> Iterator[Difference]:
+    found, expected = stored.calls.get(name, []), expected_calls(name)
     if len(found) != len(expected):
         yield Difference("calls", 0, len(expected), len(found))
         return
     texts = told(name)
     for number, (call, row) in enumerate(zip(expected, found, strict=True)):
         for column in COLUMNS:
-            unknown = {
-                "response_model": ("", call["request_model"]),
-                "request_model": ("", call["response_model"]),
-                "response_id": ("",),
-            }.get(column, (0,))
             if row[column] != call[column] and (
-                row[column] not in unknown or knowable(column, call, texts.get(row["span_id"], ""))
+                row[column] not in unknown(column, call) or knowable(column, call, texts.get(row["span_id"], ""))
             ):
                 yield Difference(column, number, call[column], row[column])
-    steps = store.rows("SELECT name FROM llm_steps WHERE tenant = {t:String} AND role = 'tool'", params={"t": name})
     tools = sorted(tool["name"] for tool in truth(name)["tools"])
-    if tools != sorted(row["name"] for row in steps):
-        yield Difference("tools", 0, tools, sorted(row["name"] for row in steps))
-    unmapped = store.rows(
-        "SELECT count() AS n FROM llm_calls WHERE tenant = {t:String} AND role = 'unmapped'", params={"t": name}
-    )
-    if unmapped[0]["n"]:
-        yield Difference("unmapped", 0, 0, unmapped[0]["n"])
+    if tools != stored.tools.get(name, []):
+        yield Difference("tools", 0, tools, stored.tools.get(name, []))
+
+
+def unknown(column: str, call: dict[str, Any]) -> tuple[Any, ...]:
+    """What is stored where nothing is told."""
+    models = {
+        "response_model": ("", call["request_model"]),
+        "request_model": ("", call["response_model"]),
+        "response_id": ("",),
+    }
+    return models.get(column, (0,))
 
 
 def store_recordings(store: EmbeddedStore, names: list[str]) -> None:
@@ -138,52 +153,37 @@ def store_recordings(store: EmbeddedStore, names: list[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def recorded(llm_store: EmbeddedStore) -> EmbeddedStore:
+def stored(llm_store: EmbeddedStore) -> Stored:
     store_recordings(llm_store, NAMES)
-    return llm_store
+    return Stored.read(llm_store)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_recorded_export_gives_the_calls_that_the_provider_answered(recorded: EmbeddedStore, name: str) -> None:
+def test_a_recorded_export_gives_the_calls_that_the_provider_answered(stored: Stored, name: str) -> None:
     excused = [*marks("ABSENT.csv"), *marks("OPEN.csv")]
-    assert [found for found in differences(recorded, name) if not marked(name, found.column, excused)] == []
+    assert [found for found in differences(stored, name) if not marked(name, found.column, excused)] == []
 
 
 @pytest.mark.parametrize("file", ["ABSENT.csv", "OPEN.csv"])
-def test_each_mark_is_still_needed(recorded: EmbeddedStore, file: str) -> None:
-    found = {name: {difference.column for difference in differences(recorded, name)} for name in NAMES}
-    needed = [
-        mark for mark in marks(file) if any(marked(name, column, [mark]) for name in NAMES for column in found[name])
-    ]
-    assert [mark for mark in marks(file) if mark not in needed] == []
+def test_each_mark_is_still_needed(stored: Stored, file: str) -> None:
+    found = [(name, difference.column) for name in NAMES for difference in differences(stored, name)]
+    stale = [mark for mark in marks(file) if not any(marked(name, column, [mark]) for name, column in found)]
+    assert stale == [], f"no longer needed: {stale}"
 
 
 def main() -> None:
     pattern = sys.argv[1] if len(sys.argv) > 1 else "*"
-    names = [name for name in NAMES if fnmatch(name, pattern)]
     with tempfile.TemporaryDirectory() as directory:
         store = EmbeddedStore(f"{directory}/store")
         schema.apply(store)
         reference.load(store)
-        store_recordings(store, names)
-        excused = marks("ABSENT.csv")
-        for name in names:
-            bad = [found for found in differences(store, name) if not marked(name, found.column, excused)]
-            print("ok  " if not bad else "BAD ", name)
-            for found in bad:
-                print(f"      {found.column}[{found.call}]: provider {found.expected!r}, stored {found.found!r}")
-            if any(found.column in {"calls", "tools"} for found in bad):
-                columns = "trace_id, span_id, parent_span_id, scope, span_name, input_tokens AS i, output_tokens AS o, response_id, error_class"
-                for row in store.rows(
-                    f"SELECT {columns} FROM llm_calls WHERE tenant = {{t:String}} ORDER BY timestamp",
-                    params={"t": name},
-                ):
-                    print("        call", *(str(value)[-28:] for value in row.values()))
-                for row in store.rows(
-                    "SELECT role, name, scope, span_name FROM llm_steps WHERE tenant = {t:String} ORDER BY timestamp",
-                    params={"t": name},
-                ):
-                    print("        step", *row.values())
+        store_recordings(store, NAMES)
+        stored, absent = Stored.read(store), marks("ABSENT.csv")
+        for name in (name for name in NAMES if fnmatch(name, pattern)):
+            print(name)
+            for found in differences(stored, name):
+                if not marked(name, found.column, absent):
+                    print(f"    {found.column}[{found.call}]: provider {found.expected!r}, stored {found.found!r}")
         store.close()
 
 
