@@ -102,10 +102,10 @@ WITH
             arrayConcat(
                 ${content_pieces},
                 arrayFlatten(arrayMap((name, attributes, number) -> arrayFilter(piece -> piece.1 != '' AND piece.4 != '', arrayMap(
-                    (key, value) -> (
-                        if(${content_rank} != '', ${content_rank}, if(key = 'role' OR dictHas('${database}.llm_content_key', concat('@', key)), dictGet('${database}.llm_content_key', 'rank', concat('event:', name)), '')),
-                        if(${content_rank} != '', '', leftPad(toString(number), 5, '0')), key, value),
-                    mapKeys(attributes), mapValues(attributes))), `Events.Name`, `Events.Attributes`, arrayEnumerate(`Events.Name`)))) AS pieces
+                    (key, value, own) -> (
+                        multiIf(own != '', own, key = 'role' OR dictHas('${database}.llm_content_key', concat('@', key)), dictGet('${database}.llm_content_key', 'rank', concat('event:', name)), ''),
+                        if(own != '', '', leftPad(toString(number), 5, '0')), key, value),
+                    mapKeys(attributes), mapValues(attributes), arrayMap(key -> ${content_rank}, mapKeys(attributes)))), `Events.Name`, `Events.Attributes`, arrayEnumerate(`Events.Name`)))) AS pieces
         FROM found
         WHERE mode NOT IN ('drop', '') AND (notEmpty(content) OR notEmpty(`Events.Name`))
     ),

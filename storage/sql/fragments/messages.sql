@@ -63,11 +63,8 @@
 SELECT
     tenant, service, timestamp, trace_id, span_id, source,
     directions, roles, lengths,
-    multiIf(
-        mode = 'mask', arrayMap(length -> repeat('*', length), lengths),
-        mode = 'metadata-only', arrayMap(length -> '', lengths),
-        clean) AS texts,
-    arrayMap((role, text, length) -> hex(if(mode = 'mask', sipHash128(tenant, mode, role, length), sipHash128(tenant, mode, role, text))), roles, clean, lengths) AS hashes,
+    arrayMap((text, length) -> multiIf(mode = 'keep', text, mode = 'mask', repeat('*', length), ''), clean, lengths) AS texts,
+    arrayMap((role, text, length) -> hex(sipHash128(tenant, mode, role, if(mode = 'mask', toString(length), text))), roles, clean, lengths) AS hashes,
     received_at
 FROM measured
 WHERE notEmpty(hashes)
