@@ -41,7 +41,7 @@ SELECT
     if(slots['response_id'] != '', slots['response_id'], span_response) AS response_id,
     trace_id,
     span_id,
-    mapFilter((key, value) -> length(value) <= 1024 AND dictGet('${database}.llm_event_attribute', 'slot', key) != 'content' AND NOT match(key, '${content_keys}'), native) AS attributes,
+    mapFilter((key, value) -> length(value) <= 1024 AND dictGet('${database}.llm_event_attribute', 'slot', key) != 'content' AND ${content_rank} = '', native) AS attributes,
     received_at
 FROM said
 -- A span that only may have told a result, and a call without a cost, are no events.
