@@ -75,3 +75,16 @@ class CollectorMetrics:
         self.canary_failures = Counter(
             "llmhub_canary_failures", "Spans of the hub's own that were refused or not found in time", registry=registry
         )
+        self.registry_loads = Counter(
+            "llmhub_registry_loads", "New contents of the registry file by outcome", ("outcome",), registry=registry
+        )
+        self.registry_good = Gauge(
+            "llmhub_registry_good", "0 while the registry file cannot be used and the last good one is in force", registry=registry
+        )  # fmt: skip
+        self.registry_good.set(1)
+        self.gap_calls = Gauge(
+            "llmhub_gaps_calls",
+            "Calls and spans of today and yesterday that cannot be counted or priced",
+            ("gap", "service", "model"),
+            registry=registry,
+        )

@@ -34,7 +34,7 @@ def api_app(
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        problems = {name: problem for name, check in checks.items() if (problem := await _ask(check))}
+        problems = await failing(checks)
         return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)
 
     # In a thread, for what is behind the registry may take its time.
@@ -47,6 +47,11 @@ def api_app(
         return await status()
 
     return app
+
+
+async def failing(checks: Mapping[str, Check]) -> dict[str, str]:
+    """What is wrong, by the name of the check that found it."""
+    return {name: problem for name, check in checks.items() if (problem := await _ask(check))}
 
 
 async def _ask(check: Check) -> str:

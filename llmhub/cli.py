@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -177,6 +178,25 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
             out.rule(name)
         show_status(report, out)
     if not all(report["balanced"] for report in reports.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Look the hub over, and what is stored: say what is wrong or missing, and what to do about it.
+
+    Exit code 1 when something fails. What is merely missing, such as the price of a model, is a warning.
+
+    Example: llmhub doctor --json
+    """
+    from llmhub.doctor import State, examine, show
+
+    findings = examine(_load(context))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        show(findings, out)
+    if any(finding.state == State.FAILED for finding in findings):
         raise typer.Exit(1)
 
 

@@ -20,6 +20,7 @@ from typing import Any, Literal, cast, get_args, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from collector.gaps import GapsSettings
 from collector.pipeline import PipelineSettings
 from collector.sweep import SweepSettings
 from receivers.kafka import KafkaSettings
@@ -31,6 +32,7 @@ from storage.content_policy import ContentSettings
 from storage.endpoint import EndpointSettings
 from storage.mapping import Alias, MappingError, MappingSettings, Operation, Provider
 from storage.overrides import PriceSettings
+from storage.registry import RegistrySettings
 from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
 
@@ -78,8 +80,10 @@ class StorageConfig:
     def mapping(self) -> MappingSettings:
         """What is added to the alias table."""
         return MappingSettings(self.aliases, self.operations, self.providers, self.dimensions)
+
     prices: PriceSettings = field(default_factory=PriceSettings)
     content: ContentSettings = ContentSettings()
+    registry: RegistrySettings = RegistrySettings()
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ class Config:
     receivers: ReceiversConfig = ReceiversConfig()
     collector: PipelineSettings = PipelineSettings()
     sweep: SweepSettings = SweepSettings()
+    gaps: GapsSettings = GapsSettings()
     api: ApiConfig = ApiConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     shutdown_seconds: float = 20.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from collector.assembly import Collector
 from collector.pricing import Pricing
 from collector.rewrite import Busy, Job, Jobs, Scope
+from llmhub.api import Check, failing
 from llmhub.status import Status
 from storage.price_store import PriceError
 from storage.store import StoreError
@@ -41,8 +43,14 @@ class Rewrite(BaseModel):
         return Job(self.kind, Scope(self.since, self.until, self.tenant, self.service), self.dry_run)
 
 
-def control_app(collector: Collector, status: Status, pricing: Pricing, rewrites: Jobs) -> FastAPI:
-    """JSON in and out. Errors are {"detail": what is wrong}."""
+def control_app(
+    collector: Collector,
+    status: Status,
+    pricing: Pricing,
+    rewrites: Jobs,
+    checks: Mapping[str, Check] | None = None,
+) -> FastAPI:
+    """JSON in and out. Errors are {"detail": what is wrong}. `checks` are those of /readyz."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     letters = collector.dead_letters
 
@@ -57,6 +65,10 @@ def control_app(collector: Collector, status: Status, pricing: Pricing, rewrites
     @app.get("/ping")
     async def ping() -> str:
         return "ok"
+
+    @app.get("/problems")
+    async def problems() -> dict[str, str]:
+        return await failing(checks or {})
 
     @app.get("/status")
     async def report() -> dict[str, Any]:

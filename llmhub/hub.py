@@ -18,7 +18,10 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from collector.assembly import Collector
 from collector.errors import HubError
+from collector.gaps import Gaps
+from collector.periodic import Periodic
 from collector.pricing import PriceKeeper, Pricing
+from collector.registry import RegistryKeeper
 from collector.rewrite import Jobs, Rewriter
 from collector.spool import KeyFileError, SpoolError
 from collector.sweep import Sweep, Sweeper
@@ -37,10 +40,11 @@ from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
 from receivers.tail import Tail, TailMetrics
 from receivers.tail_socket import tail_route
-from storage import reference, schema
+from storage import reference, registry, schema
 from storage.embedded import EmbeddedStore
 from storage.endpoint import clickhouse_app
 from storage.price_store import PriceError
+from storage.registry import RegistryError
 from storage.store import Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
@@ -85,10 +89,20 @@ def prepare_store(config: Config) -> Store:
         schema.refresh_dictionaries(store)
         reference.load(store, config.storage.prices, config.storage.mapping)
         content.apply(config.storage.content, store)
+        _load_registry(config, store)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def _load_registry(config: Config, store: Store) -> None:
+    """Before the first call is stored. What is wrong with the file is no reason not to start."""
+    if path := config.storage.registry.path:
+        try:
+            registry.load_file(store, Path(path), config.receivers.tenant)
+        except RegistryError as error:
+            log.error("the service registry is left as it was", extra={"error": str(error)})
 
 
 class Hub:
@@ -116,6 +130,12 @@ class Hub:
         self._sweeper = Sweeper(sweep, self.collector.metrics, config.sweep, rewriter.finish)
         self._price_keeper = PriceKeeper(pricing, self.collector.metrics, config.storage.prices, rewriter.finish)
         self._policy = content.PolicyWatch(config.storage.content, store)
+        keeper = RegistryKeeper(store, self.collector.metrics, config.storage.registry, config.receivers.tenant)
+        gaps = Gaps(store, self.collector.metrics)
+        self._periodic = [
+            Periodic("registry", keeper.check, config.storage.registry.check_seconds),
+            Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
+        ]
         tenants = SingleTenant(config.receivers.tenant)
         kafka_metrics = KafkaMetrics(registry)
         self._kafka_intake = self._producer(kafka_metrics)
@@ -133,7 +153,7 @@ class Hub:
         status = Status(self.collector, store, config.collector)
         api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
-        control = control_app(self.collector, status, pricing, self._rewrites)
+        control = control_app(self.collector, status, pricing, self._rewrites, checks)
         self._control = ControlServer(control, self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
@@ -174,6 +194,8 @@ class Hub:
         await self._price_keeper.start()
         self._sweeper.start()
         self._policy.start()
+        for each in self._periodic:
+            each.start()
         self.collector.canary.start()
         # What exists by now lives as long as the process; the collector need not walk it again and again. Nor the requests
         # under way, of which thousands may wait for a commit: reference counts free them, cycles are few.
@@ -189,11 +211,13 @@ class Hub:
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
         self._rewrites.stop()
         await self._policy.stop()
-        await asyncio.gather(
-            self._price_keeper.stop(grace),
-            self._sweeper.stop(grace),
-            *(stop(grace) for stop in reversed(self._started)),
-        )
+        stops = [
+            self._sweeper.stop,
+            self._price_keeper.stop,
+            *(each.stop for each in self._periodic),
+            *reversed(self._started),
+        ]
+        await asyncio.gather(*(stop(grace) for stop in stops))
         self._started.clear()
         cancelling.cancel()
         # What is not stored by then is in the spool, or was not acknowledged.

@@ -19,6 +19,8 @@ from typing import Any
 import uvloop
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from collector.gaps import GapsSettings
+from collector.sweep import SweepSettings
 from llmhub.api import Check, api_app
 from llmhub.config import Config
 from llmhub.hub import Addresses, prepare_store, until_signal
@@ -52,16 +54,17 @@ def supervise(config: Config, when_ready: Callable[[Addresses], None]) -> None:
 
 def worker_config(config: Config, number: int) -> Config:
     """What differs from one worker to the next: the spool, an API that only the parent talks to, and that one is enough
-    to sweep the store and to look after its prices."""
+    to sweep the store, to look for gaps in it, to keep the registry and to look after the prices."""
     collector = replace(config.collector, spool=worker_spool(config, number))
-    if number:
-        prices = replace(config.storage.prices, resolve_seconds=0.0)
-        config = replace(
-            config,
-            sweep=replace(config.sweep, interval_seconds=0.0),
-            storage=replace(config.storage, prices=prices),
-        )
-    return replace(config, collector=collector, api=replace(config.api, listen="127.0.0.1:0"))
+    own = replace(config, collector=collector, api=replace(config.api, listen="127.0.0.1:0"))
+    if number == 0:
+        return own
+    storage = replace(
+        config.storage,
+        registry=replace(config.storage.registry, check_seconds=0.0),
+        prices=replace(config.storage.prices, resolve_seconds=0.0),
+    )
+    return replace(own, storage=storage, sweep=SweepSettings(interval_seconds=0.0), gaps=GapsSettings(interval_seconds=0.0))  # fmt: skip
 
 
 async def _run(config: Config, when_ready: Callable[[Addresses], None]) -> None:

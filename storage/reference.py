@@ -112,6 +112,12 @@ def _hash(*names: str) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _event_attributes() -> Iterator[Row]:
+    """The order of the file is the order of preference."""
+    for priority, row in enumerate(data("event_attributes.csv")):
+        yield {**row, "priority": priority}
+
+
 REFERENCES = (
     Reference(
         "llm_log_operations",
@@ -121,4 +127,13 @@ REFERENCES = (
     ),
     Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: data("events.csv")),
     Reference("llm_content_keys", "llm_content_key", lambda: _hash("content.csv"), content.rows),
+    Reference(
+        "llm_event_attributes",
+        "llm_event_attribute",
+        lambda: _hash("event_attributes.csv"),
+        _event_attributes,
+    ),
+    Reference(
+        "llm_event_values", "llm_event_value", lambda: _hash("event_values.csv"), lambda: data("event_values.csv")
+    ),
 )

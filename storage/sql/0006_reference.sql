@@ -129,6 +129,38 @@ CREATE TABLE llm_content_keys (
 CREATE DICTIONARY llm_content_key (key String, rank String, role String)
 PRIMARY KEY key SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_content_keys')) LAYOUT(HASHED()) LIFETIME(0);
 
+-- Who answers for a service: what the registry file says and what asset events say, see collector/registry.py.
+CREATE TABLE llm_service_entries (
+    tenant LowCardinality(String),
+    service String,
+    source LowCardinality(String) COMMENT 'file or event',
+    team String,
+    owner String,
+    cost_center String,
+    tier String,
+    approved_models Array(String) COMMENT 'globs; empty: any model',
+    removed Bool,
+    changed_at DateTime64(6) DEFAULT now64(6)
+) ENGINE = ReplacingMergeTree(changed_at) ORDER BY (tenant, service, source);
+
+-- Field by field the file wins over events.
+CREATE VIEW llm_services AS
+SELECT
+    tenant,
+    service,
+    if(anyIf(team, of_file) != '', anyIf(team, of_file), anyIf(team, NOT of_file)) AS team,
+    if(anyIf(owner, of_file) != '', anyIf(owner, of_file), anyIf(owner, NOT of_file)) AS owner,
+    if(anyIf(cost_center, of_file) != '', anyIf(cost_center, of_file), anyIf(cost_center, NOT of_file)) AS cost_center,
+    if(anyIf(tier, of_file) != '', anyIf(tier, of_file), anyIf(tier, NOT of_file)) AS tier,
+    if(notEmpty(anyIf(approved_models, of_file)), anyIf(approved_models, of_file), anyIf(approved_models, NOT of_file)) AS approved_models
+FROM (SELECT *, source = 'file' AS of_file FROM llm_service_entries FINAL WHERE NOT removed)
+GROUP BY tenant, service;
+
+CREATE DICTIONARY llm_service (
+    tenant String, service String, team String, owner String, cost_center String, tier String, approved_models Array(String)
+)
+PRIMARY KEY tenant, service SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_services')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
+
 -- Which content each reference table was last loaded from.
 CREATE TABLE llm_reference (name String, version String, loaded_at DateTime64(3) DEFAULT now64(3))
 ENGINE = ReplacingMergeTree(loaded_at) ORDER BY name;

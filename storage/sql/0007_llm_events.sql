@@ -1,45 +1,60 @@
--- Which log events are business and security events, and of what kind. Rows: storage/data/events.csv.
-CREATE TABLE llm_event_names (event_name String, category LowCardinality(String)) ENGINE = MergeTree ORDER BY event_name;
+-- Which events of logs and spans are business and security events, and of what kind. Rows: storage/data/events.csv.
+CREATE TABLE llm_event_names (
+    event_name String COMMENT 'as an SDK emits it',
+    kind LowCardinality(String) COMMENT 'the name under which all that mean the same are found',
+    category LowCardinality(String)
+) ENGINE = MergeTree ORDER BY event_name;
 
-CREATE DICTIONARY llm_event_name (event_name String, category String)
+CREATE DICTIONARY llm_event_name (event_name String, kind String, category String)
 PRIMARY KEY event_name SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_event_names')) LAYOUT(HASHED()) LIFETIME(0);
 
-CREATE MATERIALIZED VIEW llm_events_mv TO llm_events AS
+-- Which attribute of an event means what. Rows: storage/data/event_attributes.csv.
+CREATE TABLE llm_event_attributes (
+    key String COMMENT 'attribute key as an SDK emits it',
+    slot LowCardinality(String) COMMENT 'what it means here; content: never stored',
+    priority UInt8 COMMENT 'of the keys that fill one slot the smallest number wins',
+    rank String MATERIALIZED concat(leftPad(toString(priority), 3, '0'), slot) COMMENT 'both in one, for one look-up'
+) ENGINE = MergeTree ORDER BY (slot, priority);
+
+CREATE DICTIONARY llm_event_attribute (key String, slot String, rank String)
+PRIMARY KEY key SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_event_attributes')) LAYOUT(HASHED()) LIFETIME(0);
+
+-- What emitters say and what it is here, in lower case. Rows: storage/data/event_values.csv.
+CREATE TABLE llm_event_values (
+    slot LowCardinality(String) COMMENT 'an action has its category before it, as in security.action',
+    value String,
+    normal String,
+    lookup String MATERIALIZED concat(slot, '\n', value)
+) ENGINE = MergeTree ORDER BY (slot, value);
+
+CREATE DICTIONARY llm_event_value (lookup String, normal String)
+PRIMARY KEY lookup SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_event_values')) LAYOUT(HASHED()) LIFETIME(0);
+
+CREATE MATERIALIZED VIEW llm_log_events_mv TO llm_events AS
 WITH
-    -- The name of an event is a field of the record, or one of two attributes of older emitters.
-    named AS (
+    records AS (
         SELECT
-            *,
-            arrayFirst(name -> name != '', [toString(EventName), LogAttributes['event.name'], LogAttributes['event_name']]) AS name,
-            dictGet('${database}.llm_event_name', 'category', name) AS kind
+            Timestamp AS timestamp,
+            Tenant AS tenant,
+            ServiceName AS service,
+            if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'],
+                ResourceAttributes['deployment.environment']) AS environment,
+            'log' AS source,
+            -- The name of an event is a field of the record, one of two attributes of older emitters, or the body.
+            arrayFirst(name -> dictHas('${database}.llm_event_name', name), [
+                toString(EventName), LogAttributes['event.name'], LogAttributes['event_name'], Body]) AS event_name,
+            dictGet('${database}.llm_event_name', 'kind', event_name) AS kind,
+            LogAttributes AS native,
+            LogAttributes AS hints,
+            -- A body that is a structure may hold messages.
+            if(length(Body) > 1024 OR match(Body, '^\\s*[\\[{]'), '', Body) AS body,
+            SeverityNumber AS severity_number,
+            '' AS span_actor,
+            '' AS span_response,
+            TraceId AS trace_id,
+            SpanId AS span_id,
+            ReceivedAt AS received_at
         FROM otel_logs
         WHERE kind != ''
-    )
-SELECT
-    Timestamp AS timestamp,
-    Tenant AS tenant,
-    ServiceName AS service,
-    if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'],
-        ResourceAttributes['deployment.environment']) AS environment,
-    name AS event_name,
-    kind AS category,
-    -- Severity numbers: https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber
-    multiIf(
-        LogAttributes['llm_hub.event.severity'] != '', LogAttributes['llm_hub.event.severity'],
-        SeverityNumber >= 21, 'critical', SeverityNumber >= 17, 'high', SeverityNumber >= 13, 'medium', SeverityNumber >= 10, 'low', 'info') AS severity,
-    arrayFirst(value -> value != '', arrayMap(key -> LogAttributes[key], [
-        'llm_hub.security.action', 'llm_hub.policy.decision', 'llm_hub.approval.status', 'llm_hub.budget.action', 'llm_hub.compliance.result',
-        'llm_hub.asset.change', 'llm_hub.audit.action', 'llm_hub.data_subject.status', 'gen_ai.guardrail.result.value', 'gen_ai.evaluation.score.label', 'decision', 'action'])) AS action,
-    arrayFirst(value -> value IS NOT NULL, arrayMap(key -> toFloat64OrNull(LogAttributes[key]), [
-        'gen_ai.evaluation.score.value', 'gen_ai.guardrail.risk.score', 'llm_hub.budget.ratio', 'llm_hub.cost.amount'])) AS score,
-    arrayFirst(value -> value != '', arrayMap(key -> LogAttributes[key], ['user.id', 'llm_hub.approver.id', 'gen_ai.agent.name'])) AS actor,
-    arrayFirst(value -> value != '', arrayMap(key -> LogAttributes[key], [
-        'llm_hub.target.id', 'llm_hub.object.id', 'llm_hub.asset.id', 'llm_hub.budget.id', 'gen_ai.tool.call.id', 'gen_ai.evaluation.name', 'tool_name'])) AS object,
-    arrayFirst(value -> value != '', arrayMap(key -> LogAttributes[key], [
-        'gen_ai.guardrail.policy.id', 'llm_hub.policy.id', 'llm_hub.compliance.control.id', 'microsoft.security.policy.id'])) AS policy_id,
-    Body AS body,
-    TraceId AS trace_id,
-    SpanId AS span_id,
-    LogAttributes AS attributes,
-    ReceivedAt AS received_at
-FROM named;
+    ),
+${llm_events};

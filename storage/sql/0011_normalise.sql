@@ -6,10 +6,11 @@ CREATE TABLE llm_spans (
     service LowCardinality(String),
     environment LowCardinality(String),
     source LowCardinality(String) COMMENT 'span or log',
-    role LowCardinality(String) COMMENT 'of llm_operations; unmapped: looks like LLM work and matches no dialect',
+    role LowCardinality(String) COMMENT 'of llm_operations; unmapped: looks like LLM work and matches no dialect; carrier: only has events',
     operation LowCardinality(String),
     slots Map(LowCardinality(String), String) COMMENT 'the value of the best key of each slot of llm_aliases',
     attributes Map(LowCardinality(String), String),
+    events Array(Tuple(at DateTime64(9), name String, attributes Map(LowCardinality(String), String))) COMMENT 'those of llm_event_names',
     duration UInt64 COMMENT 'nanoseconds',
     first_token_at DateTime64(9) COMMENT '1970 where no event tells',
     error_type String,
@@ -26,13 +27,9 @@ CREATE TABLE llm_spans (
     received_at DateTime64(3)
 ) ENGINE = Null;
 
+-- From what is stored, so that other collectors may write there, and rows can be made anew from it. Message content is not in it.
 CREATE MATERIALIZED VIEW llm_spans_mv TO llm_spans AS
-WITH spans AS (SELECT * EXCEPT (request_id, reason) FROM otlp_spans WHERE reason = ''),
-${llm_spans};
-
--- What another collector wrote into otel_traces itself.
-CREATE MATERIALIZED VIEW llm_foreign_spans_mv TO llm_spans AS
-WITH spans AS (SELECT * FROM otel_traces WHERE NOT FromHub),
+WITH spans AS (SELECT * FROM otel_traces),
 ${llm_spans};
 
 CREATE MATERIALIZED VIEW llm_log_spans_mv TO llm_spans AS
@@ -94,7 +91,7 @@ SELECT
     slots['user_id'] AS user_id,
     slots['session_id'] AS session_id,
     slots['feature'] AS feature,
-    slots['team'] AS team,
+    if(slots['team'] != '', slots['team'], dictGet('${database}.llm_service', 'team', (tenant, service))) AS team,
     duration / 1e9 AS duration,
     error_type != '' AS is_error,
     error_type,
@@ -103,7 +100,7 @@ SELECT
     mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND ${content_rank} = '', llm_spans.attributes) AS attributes,
     received_at
 FROM llm_spans
-WHERE role NOT IN ('llm', 'embedding', 'rerank', 'unmapped');
+WHERE role NOT IN ('llm', 'embedding', 'rerank', 'unmapped', 'carrier');
 
 CREATE MATERIALIZED VIEW llm_calls_mv TO llm_calls AS
 WITH
@@ -294,7 +291,7 @@ SELECT
     slots['agent'] AS agent,
     slots['tool'] AS tool,
     slots['feature'] AS feature,
-    slots['team'] AS team,
+    if(slots['team'] != '', slots['team'], dictGet('${database}.llm_service', 'team', (tenant, service))) AS team,
     slots['prompt_name'] AS prompt_name,
     slots['prompt_version'] AS prompt_version,
     CAST(mapApply((key, value) -> (substring(key, 11), value), mapFilter((key, value) -> startsWith(key, 'dimension.'), slots)), 'Map(LowCardinality(String), String)') AS dimensions,
@@ -329,3 +326,45 @@ SELECT
     mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND ${content_rank} = '', priced.attributes) AS attributes,
     received_at
 FROM priced;
+
+-- Security and evaluation events in spans: span events, results in OpenInference's attributes, and guardrails themselves.
+CREATE MATERIALIZED VIEW llm_span_events_mv TO llm_events AS
+WITH
+    prefixed AS (
+        SELECT
+            timestamp, tenant, service, environment, role, attributes, events, trace_id, span_id, span_name, received_at, response_id,
+            if(slots['user_id'] != '', slots['user_id'], slots['agent']) AS span_actor,
+            arrayDistinct(arrayFilter(prefix -> prefix != '', arrayMap(
+                key -> extract(key, '^((?:trace\\.|session\\.)?(?:evaluations|annotations)\\.\\d+\\.)'), mapKeys(attributes)))) AS prefixes
+        FROM llm_spans
+        WHERE source = 'span'
+    ),
+    found AS (
+        SELECT
+            * EXCEPT (events, prefixes),
+            arrayJoin(arrayConcat(
+                arrayMap(event -> (event.1, 'span_event', event.2, event.2, event.3), events),
+                arrayMap(prefix -> (timestamp, 'span', toString(span_name), 'gen_ai.evaluation.result',
+                    mapApply((key, value) -> (substring(key, length(prefix) + 1), value), mapFilter((key, value) -> startsWith(key, prefix), attributes))), prefixes),
+                -- A guardrail whose findings are events of their own is not told twice.
+                if(role IN ('guardrail', 'evaluator') AND empty(events) AND empty(prefixes),
+                    [(timestamp, 'span', toString(span_name), if(role = 'guardrail', 'gen_ai.guardrail.result', 'gen_ai.evaluation.result'), attributes)], []))) AS each
+        FROM prefixed
+    ),
+    records AS (
+        SELECT
+            each.1 AS timestamp,
+            tenant, service, environment,
+            each.2 AS source,
+            each.3 AS event_name,
+            dictGet('${database}.llm_event_name', 'kind', each.4) AS kind,
+            each.5 AS native,
+            if(role = 'guardrail', mapUpdate(found.attributes, each.5), each.5) AS hints,
+            '' AS body,
+            0 AS severity_number,
+            span_actor,
+            response_id AS span_response,
+            trace_id, span_id, received_at
+        FROM found
+    ),
+${llm_events};

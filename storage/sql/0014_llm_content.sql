@@ -8,7 +8,8 @@ WITH
             ${content_possible} AS has_content,
             if(has_content, arrayFirst(value -> value != '', [
                 SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
-                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion']]), '') AS answer
+                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion']]), '') AS answer,
+            SpanAttributes['openinference.span.kind'] != '' AS is_openinference
         FROM otlp_spans
         WHERE reason = ''
     ),
@@ -23,12 +24,12 @@ WITH
         FROM looked_at
     )
 SELECT
-    * EXCEPT (has_content, answer)
+    * EXCEPT (has_content, answer, is_openinference)
     REPLACE (
         if(answer != '',
             mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
-                'llm_hub.response_id', if(stripped.SpanAttributes['openinference.span.kind'] != '' AND stripped.SpanAttributes['gen_ai.response.id'] = '', JSONExtractString(answer, 'id'), ''),
-                'llm_hub.finish_reasons', if(stripped.SpanAttributes['gen_ai.response.finish_reasons'] = '', extract(answer, '"finish_reason": ?"(\\w+)"'), ''))),
+                'llm_hub.response_id', if(is_openinference AND stripped.SpanAttributes['gen_ai.response.id'] = '', ${answer_id}, ''),
+                'llm_hub.finish_reasons', if(stripped.SpanAttributes['gen_ai.response.finish_reasons'] = '', ${answer_finish}, ''))),
                 'Map(LowCardinality(String), String)')),
             stripped.SpanAttributes) AS SpanAttributes
     ),
@@ -101,10 +102,10 @@ WITH
             arrayConcat(
                 ${content_pieces},
                 arrayFlatten(arrayMap((name, attributes, number) -> arrayFilter(piece -> piece.1 != '' AND piece.4 != '', arrayMap(
-                    (key, value) -> (
-                        if(${content_rank} != '', ${content_rank}, if(key = 'role' OR dictHas('${database}.llm_content_key', concat('@', key)), dictGet('${database}.llm_content_key', 'rank', concat('event:', name)), '')),
-                        if(${content_rank} != '', '', leftPad(toString(number), 5, '0')), key, value),
-                    mapKeys(attributes), mapValues(attributes))), `Events.Name`, `Events.Attributes`, arrayEnumerate(`Events.Name`)))) AS pieces
+                    (key, value, own) -> (
+                        multiIf(own != '', own, key = 'role' OR dictHas('${database}.llm_content_key', concat('@', key)), dictGet('${database}.llm_content_key', 'rank', concat('event:', name)), ''),
+                        if(own != '', '', leftPad(toString(number), 5, '0')), key, value),
+                    mapKeys(attributes), mapValues(attributes), arrayMap(key -> ${content_rank}, mapKeys(attributes)))), `Events.Name`, `Events.Attributes`, arrayEnumerate(`Events.Name`)))) AS pieces
         FROM found
         WHERE mode NOT IN ('drop', '') AND (notEmpty(content) OR notEmpty(`Events.Name`))
     ),

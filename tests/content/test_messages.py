@@ -99,7 +99,8 @@ def test_calls_can_be_derived_again_from_stored_spans(recorded: EmbeddedStore) -
     )
     recorded.execute(
         "INSERT INTO otel_traces SELECT * REPLACE (replaceOne(Tenant, 'recorded/', 'again/') AS Tenant, false AS FromHub) "
-        "FROM (SELECT * FROM otel_traces WHERE startsWith(Tenant, 'recorded/'))"
+        "FROM (SELECT * FROM otel_traces WHERE startsWith(Tenant, 'recorded/') ORDER BY TraceId) "
+        "SETTINGS max_threads = 1, max_insert_threads = 1"  # one block, as it came
     )
     calls = "SELECT {c} FROM llm_calls WHERE startsWith(tenant, '{t}') AND source = 'span' ORDER BY ALL"
     first = recorded.rows(calls.replace("{c}", columns).replace("{t}", "recorded/"))

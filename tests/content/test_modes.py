@@ -43,7 +43,8 @@ def test_metadata_only_tells_equal_messages_without_their_text(policy_store: Emb
     send(policy_store, "mode-meta", chat("hello", "hello", "bye"))
     first, second, third = content(policy_store, "mode-meta")
     assert {row["text"] for row in (first, second, third)} == {""}
-    assert first["role"] == "user" and first["length"] > 0
+    assert first["role"] == "user"
+    assert first["length"] > 0
     assert first["hash"] == second["hash"] != third["hash"]
 
 

@@ -13,8 +13,17 @@ from tests.docs.documents import DOCUMENTS, blocks, code, command_lines, documen
 TEXT = document("docs/tables.md")
 TABLES = (
     "llm_calls",
+    "llm_steps",
     "llm_calls_1m",
+    "llm_unapproved_models",
+    "llm_gaps",
+    "llm_unmapped",
     "llm_events",
+    "llm_call_content",
+    "llm_content",
+    "llm_call_messages",
+    "llm_service_entries",
+    "llm_services",
     "dead_letters",
     "rejected_records",
     "ingest_requests",

@@ -18,7 +18,9 @@ from tests.hub.process import Hub, environment
 RANGE = ("--from", "2026-01-01", "--to", "2026-03-01")
 FIRST, SECOND_MONTH = 1_768_000_000 * SECOND, 1_771_000_000 * SECOND
 SUMS = "sum(calls) AS calls, sum(input_tokens) AS tokens, sum(cost) AS cost, sum(unpriced_calls) AS unpriced"
-OF_CALLS = "count() AS calls, sum(input_tokens) AS tokens, sum(ifNull(c.cost, 0)) AS cost, countIf(c.cost IS NULL) AS unpriced"
+OF_CALLS = (
+    "count() AS calls, sum(input_tokens) AS tokens, sum(ifNull(c.cost, 0)) AS cost, countIf(c.cost IS NULL) AS unpriced"
+)
 HALF = {"storage.prices.overrides": "[{provider: openai, discount: 0.5}]"}
 ACME = {"storage.aliases": "[{slot: response_model, key: acme.model}, {slot: input_tokens, key: acme.tokens}]"}
 KILLS = (0.5, 1.0)
@@ -53,7 +55,7 @@ def killed_meanwhile(hub: Hub, seconds: float, *arguments: str) -> None:
         env=environment(hub.settings, hub.directory),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-    ) as command:
+    ):
         time.sleep(seconds + 1.0)  # which it takes to start
         hub.process.kill()
         hub.process.wait()

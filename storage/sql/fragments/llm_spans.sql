@@ -18,7 +18,9 @@
             dictGet('${database}.llm_operation', 'role', hint) AS hinted_role,
             slots['input_tokens'] != '' OR slots['output_tokens'] != '' OR slots['langfuse_usage'] != '' AS says_usage,
             slots['request_model'] != '' OR slots['response_model'] != '' OR slots['model_name'] != '' AS says_model,
-            startsWith(ScopeName, 'logfire') AND slots['logfire_span_type'] = 'log' AS is_stream_end
+            startsWith(ScopeName, 'logfire') AND slots['logfire_span_type'] = 'log' AS is_stream_end,
+            slots['openinference_kind'] != '' AS is_openinference,
+            slots['output_content'] AS answer
         FROM slotted
     ),
     -- What kind of work the span is. Umbrella spans repeat the usage of their children: only leaves count.
@@ -38,6 +40,7 @@
                 hinted_role != '', hinted_role,
                 says_usage AND says_model, 'llm',
                 says_usage OR says_model OR arrayExists(key -> match(key, '(?i)(?:^|[._-])(?:llm|gen_?ai|prompt|completion|tokens)(?:[._-]|$)'), mapKeys(attributes)), 'unmapped',
+                arrayExists(name -> dictHas('${database}.llm_event_name', name), Events.Name), 'carrier',
                 '') AS role,
             arrayFirst(type -> type != '', [
                 slots['error_type'],
@@ -59,6 +62,7 @@ SELECT
     if(hint = 'llm' AND SpanName = 'Completion', 'text_completion', dictGet('${database}.llm_operation', 'operation', if(hint = '', 'chat', hint))) AS operation,
     slots,
     attributes,
+    arrayFilter(event -> dictHas('${database}.llm_event_name', event.2), arrayZip(Events.Timestamp, Events.Name, Events.Attributes)) AS events,
     if(is_stream_end, toUInt64(1e9 * least(toFloat64OrZero(slots['duration_seconds']), 86400)), Duration) AS duration,
     arrayFirst((time, name) -> name IN (
         'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk'),
@@ -67,16 +71,12 @@ SELECT
     if(error_type = '', '', concat(StatusMessage, ' ', arrayFirst(text -> text != '', arrayMap(event -> event['exception.message'], Events.Attributes)))) AS error_text,
     if(slots['finish_reasons'] != '', '', arrayFirst(reason -> reason != '', [
         arrayFirst(reason -> reason != '', arrayMap(event -> event['finish_reason'], Events.Attributes)),
-        extract(slots['output_content'], '"finish_reason": ?"(\\w+)"'),
-        multiIf(
-            slots['openinference_kind'] = '', '',
-            match(slots['output_content'], '"type": ?"function_call"'), 'tool_call',
-            JSONExtractString(slots['output_content'], 'status'))])) AS finish_reason,
+        ${answer_finish}])) AS finish_reason,
     -- OpenInference has the id of a response in the response alone.
     multiIf(
         slots['response_id'] != '', slots['response_id'],
-        slots['openinference_kind'] = '', '',
-        extract(slots['output_content'], '"id": ?"((?:chatcmpl|cmpl|resp|msg|gen|req)[-_][^"]+)"')) AS response_id,
+        NOT is_openinference, '',
+        ${answer_id}) AS response_id,
     if(slots['request_id'] != '', slots['request_id'], response_id) AS call_key,
     4 * startsWith(ScopeName, 'com.anthropic.sdk') + 2 * (NOT says_usage) + (slots['cached_input_tokens'] = '') AS preference,
     TraceId AS trace_id,

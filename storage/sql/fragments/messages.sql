@@ -31,7 +31,11 @@
             * EXCEPT (ranks, lists, wholes),
             arrayFlatten(arrayMap(
                 (rank, list, whole) -> arrayMap(
-                    text -> (substring(rank, 1, 1), if(startsWith(text, '"'), JSONExtractString(text), text)),
+                    -- An answer comes again as part of the next prompt, without its finish reason, which is in llm_calls.
+                    text -> (substring(rank, 1, 1), multiIf(
+                        startsWith(text, '"'), JSONExtractString(text),
+                        startsWith(rank, 'o') AND endsWith(text, '"}'), replaceRegexpOne(text, ',"finish_reason":"\\w+"\\}$', '}'),
+                        text)),
                     multiIf(rank != arrayFirst(other -> startsWith(other, substring(rank, 1, 1)), ranks), [], empty(list), [whole], list)),
                 ranks, lists, wholes)) AS said
         FROM split
@@ -59,11 +63,8 @@
 SELECT
     tenant, service, timestamp, trace_id, span_id, source,
     directions, roles, lengths,
-    multiIf(
-        mode = 'mask', arrayMap(length -> repeat('*', length), lengths),
-        mode = 'metadata-only', arrayMap(length -> '', lengths),
-        clean) AS texts,
-    arrayMap((role, text, length) -> hex(if(mode = 'mask', sipHash128(tenant, mode, role, length), sipHash128(tenant, mode, role, text))), roles, clean, lengths) AS hashes,
+    arrayMap((text, length) -> multiIf(mode = 'keep', text, mode = 'mask', repeat('*', length), ''), clean, lengths) AS texts,
+    arrayMap((role, text, length) -> hex(sipHash128(tenant, mode, role, if(mode = 'mask', toString(length), text))), roles, clean, lengths) AS hashes,
     received_at
 FROM measured
 WHERE notEmpty(hashes)
