@@ -75,15 +75,14 @@ class StorageConfig:
     operations: tuple[Operation, ...] = ()
     providers: tuple[Provider, ...] = ()
     dimensions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    prices: PriceSettings = field(default_factory=PriceSettings)
+    content: ContentSettings = ContentSettings()
+    registry: RegistrySettings = RegistrySettings()
 
     @property
     def mapping(self) -> MappingSettings:
         """What is added to the alias table."""
         return MappingSettings(self.aliases, self.operations, self.providers, self.dimensions)
-
-    prices: PriceSettings = field(default_factory=PriceSettings)
-    content: ContentSettings = ContentSettings()
-    registry: RegistrySettings = RegistrySettings()
 
 
 @dataclass(frozen=True)

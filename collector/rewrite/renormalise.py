@@ -46,7 +46,7 @@ _TABLES = (
     _Table("steps", marks="rewrite", provider="''", model="role", price="toNullable(0.)"),
 )
 _VIEWS = {
-    "llm_foreign_spans_mv": "llm_spans",
+    "llm_spans_mv": "llm_spans",
     "llm_log_spans_mv": "llm_spans",
     "llm_calls_mv": "llm_calls",
     "llm_steps_mv": "llm_steps",

@@ -170,6 +170,7 @@ def test_keys_lists_every_setting_once_with_its_default() -> None:
     assert listed["storage.clickhouse_http.users"] == ()
     assert listed["shutdown_seconds"] == 20.0
     assert {key for key, default in listed.items() if isinstance(default, dict)} == {
+        "storage.dimensions",
         "receivers.kafka.client",
         "receivers.kafka.producer.client",
     }
@@ -214,3 +215,27 @@ def test_a_secret_of_the_wrong_kind_is_not_repeated() -> None:
         load(None, {"LLMHUB_RECEIVERS__KAFKA__CLIENT": "{sasl.password: [hunter2]}"})
     assert "receivers.kafka.client" in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        (
+            "aliases: [{slot: request_mode, key: acme.model}]",
+            "storage.aliases.0.slot: 'request_mode' is no slot; known are .*request_model",
+        ),
+        ("aliases: [{slot: team, key: a}, {slot: user_id, key: a}]", "storage.aliases: the key a stands there 2 times"),
+        ("aliases: [{slott: team, key: a}]", r"did you mean storage\.aliases\.0\.slot"),
+        ("operations: [{value: ask, role: question}]", "storage.operations.0.role: 'question' is no role"),
+        (
+            "dimensions: {model: [gen_ai.request.model]}",
+            "storage.dimensions.model: .* fills the slot request_model already",
+        ),
+        ("dimensions: {a: [x], b: [x]}", "storage.dimensions.b: x stands in storage.dimensions.a already"),
+        ("dimensions: {a: []}", "storage.dimensions.a: needs 1 to"),
+    ],
+)
+def test_a_mapping_that_cannot_be_is_refused_with_the_line_at_fault(tmp_path: Path, storage: str, message: str) -> None:
+    (tmp_path / "hub.yaml").write_text(f"storage: {{{storage}}}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        load(tmp_path / "hub.yaml", {})
