@@ -126,7 +126,7 @@ WITH
             other -> other.2 != copy.2 AND other.3 <= copy.4 AND other.4 >= copy.3 AND (other.5, other.2) < (copy.5, copy.2), group), group) AS copy
     ),
     -- Two instrumentations saw it, one around the other, and one of them has no id: the inner one is nearer to the provider, unless
-    -- it is the SDK's own, which says less.
+    -- it is the SDK's own, which says less and may end before a stream does.
     around AS (
         SELECT copy.1, copy.2
         FROM (
@@ -137,7 +137,7 @@ WITH
             HAVING count() BETWEEN 2 AND 256 AND min(scope) != max(scope)
         )
         ARRAY JOIN arrayFilter(copy -> arrayExists(
-            other -> other.6 != copy.6 AND (other.7 = '' OR copy.7 = '') AND if(copy.5 >= 4, other.5 < 4 AND other.3 <= copy.3 AND other.4 >= copy.4,
+            other -> other.6 != copy.6 AND (other.7 = '' OR copy.7 = '') AND if(copy.5 >= 4, other.5 < 4 AND other.3 <= copy.4 AND other.4 >= copy.3,
                 other.5 < 4 AND other.3 >= copy.3 AND other.4 <= copy.4), group), group) AS copy
     ),
     parents AS (
@@ -149,11 +149,13 @@ WITH
     calls AS (
         SELECT
             * EXCEPT (finish_reason),
-            lower(slots['provider']) AS emitted_provider,
+            trim(BOTH '"' FROM lower(slots['provider'])) AS emitted_provider,
             lower(slots['service_tier']) AS service_tier,
             if(slots['finish_reasons'] != '', slots['finish_reasons'], finish_reason) AS emitted_finish,
             slots['invocation_parameters'] AS invocation_json,
             slots['langfuse_usage'] AS langfuse_json,
+            -- Langfuse's own kinds of tokens add up: what is cached or reasoning is not in input or output.
+            JSONExtractKeysAndValues(slots['langfuse_usage'], 'UInt64') AS langfuse_counts,
             concat(slots['langfuse_usage'], slots['usage_raw'], slots['litellm_usage']) AS usage_text,
             -- Slots of this prefix are named after units of genai-prices.
             mapApply((key, value) -> (substring(key, 7), toUInt64OrZero(substringIndex(value, '.', 1))), mapFilter((key, value) -> startsWith(key, 'usage.') AND value != '0', slots)) AS slot_details,
@@ -173,22 +175,30 @@ WITH
             *,
             dictGetOrDefault('${database}.llm_provider', 'provider', emitted_provider,
                 dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS provider,
-            arrayFirst(name -> name != '', [slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]) AS request_model,
-            arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')]) AS response_model,
+            -- LiteLLM says which API a model is behind, Langfuse keeps the quotes of JSON.
+            arrayMap(name -> if(match(name, '^"|/') AND (startsWith(name, '"') OR position(scope, 'litellm') > 0),
+                replaceRegexpOne(trim(BOTH '"' FROM name), '^(?:(?:openai|anthropic|gemini|vertex_ai|bedrock|azure|azure_ai|mistral|cohere|groq|deepseek|together_ai|fireworks_ai|ollama|xai|perplexity)/)?(?:converse/|responses/|invoke/)?', ''), name), [
+                arrayFirst(name -> name != '', [slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]),
+                arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')])]) AS models,
+            models[1] AS request_model,
+            models[2] AS response_model,
             if(usage_text = '', slot_details, mapConcat(slot_details, mapFilter((unit, count) -> count > 0, map(
                 'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:prompt|input)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
                 'output_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:completion|output)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
                 'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)')))))) AS usage_details,
             input_text != '' OR output_text != '' OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
-            if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), arrayMax(key -> JSONExtractUInt(langfuse_json, key),
-                ['prompt_tokens', 'input', 'input_tokens'])) AS emitted_input,
-            if(langfuse_json = '', toUInt64OrZero(substringIndex(output_text, '.', 1)), arrayMax(key -> JSONExtractUInt(langfuse_json, key),
-                ['completion_tokens', 'output', 'output_tokens'])) AS output_tokens,
+            if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), greatest(
+                arraySum(pair -> if(match(pair.1, '^input(?:_audio|_image|_text|_video)?$'), pair.2, 0), langfuse_counts),
+                arrayMax(pair -> if(pair.1 IN ('prompt_tokens', 'input_tokens'), pair.2, 0), langfuse_counts))) AS emitted_input,
+            if(langfuse_json = '', toUInt64OrZero(substringIndex(output_text, '.', 1)), greatest(
+                arraySum(pair -> if(match(pair.1, '^output(?:_audio|_image|_text|_video|_reasoning)?$'), pair.2, 0), langfuse_counts),
+                arrayMax(pair -> if(pair.1 IN ('completion_tokens', 'output_tokens'), pair.2, 0), langfuse_counts))) AS emitted_output,
+            toUInt64OrZero(substringIndex(slots['total_tokens'], '.', 1)) AS emitted_total,
             multiIf(
                 cached_text != '', toUInt64OrZero(substringIndex(cached_text, '.', 1)),
                 usage_text = '', 0,
                 toUInt64OrZero(extract(usage_text,
-                    '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
+                    '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens|input_cache_read|cached_content_token_count|cachedContentTokenCount|cacheReadInputTokens)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
             if(slots['cache_write_1h_tokens'] = '' AND usage_text != '', toUInt64OrZero(extract(usage_text, 'ephemeral_1h_input_tokens[''"]?[=:] ?(\\d+)')),
                 toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1))) AS cache_write_1h_tokens,
             multiIf(
@@ -196,11 +206,11 @@ WITH
                 slots['cache_write_5m_tokens'] != '' OR slots['cache_write_1h_tokens'] != '',
                     toUInt64OrZero(substringIndex(slots['cache_write_5m_tokens'], '.', 1)) + toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1)),
                 usage_text = '', 0,
-                toUInt64OrZero(extract(usage_text, 'cache_creation_input_tokens[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
+                toUInt64OrZero(extract(usage_text, '(?:cache_creation_input_tokens|input_cache_creation|cacheCreationInputTokens|cacheWriteInputTokens)[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
             multiIf(
                 reasoning_text != '', toUInt64OrZero(substringIndex(reasoning_text, '.', 1)),
                 usage_text = '', 0,
-                toUInt64OrZero(extract(usage_text, 'reasoning_tokens[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
+                toUInt64OrZero(extract(usage_text, '(?:reasoning_tokens|output_reasoning|thoughts_token_count|thoughtsTokenCount)[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
             -- The status code and the type tell most; a 400 or an unknown type is told by the message.
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],
@@ -210,12 +220,12 @@ WITH
                     '(?i)context.?(?:length|window|limit)|too.?many.?tokens|(?:prompt|input) is too long|maximum.{1,20}tokens',
                     '(?i)content.?filter|content.?(?:management.?)?policy|safety|responsible.?ai|(?:response|prompt) was (?:filtered|blocked)|guardrail',
                     '(?i)timeout|timed.?out|deadline|^408|^504',
-                    '(?i)^401|^403|\\b40[13]\\b|authentication|permission|unauthorized|forbidden|invalid.?api.?key',
+                    '(?i)^401|^403|\\b40[13]\\b|authentication|permission|unauthorized|forbidden|(?:invalid|incorrect).?api.?key|api.?key.{0,20}(?:invalid|incorrect|expired)',
                     '(?i)^404|\\b404\\b|not.?found',
                     '(?i)^4\\d\\d|bad.?request|invalid|validation|unprocessable',
                     '(?i)cancel|abort',
                     '(?i)connect|socket|network|dns|\\bssl\\b',
-                    '(?i)^5\\d\\d|internal.?server|server.?error|api.?error',
+                    '(?i)^5\\d\\d|(?:code|status)\\D{0,5}5\\d\\d|internal.?(?:server|error)|server.?error|server had an error|api.?error',
                     ''])), [concat(slots['http_status'], ' ', error_type), error_text])) AS error_classes,
             lower(slots['streaming']) IN ('true', '1') OR JSONExtractBool(invocation_json, 'stream')
                 OR match(slots['vercel_operation'], 'doStream$') OR slots['operation'] = 'streamText' OR slots['logfire_span_type'] = 'log' AS says_streaming
@@ -228,8 +238,16 @@ WITH
             if(response_model != '', response_model, request_model) AS model,
             multiIf(
                 slots['token_semantics'] = 'inclusive', false,
-                match(scope, '^github\\.com/grafana/sigil|agento11y|claude_code') OR slots['span_type'] = 'llm_request' OR position(langfuse_json, 'input_cached_tokens') > 0, true,
+                match(scope, '^github\\.com/grafana/sigil|agento11y|claude_code') OR slots['span_type'] = 'llm_request' OR position(langfuse_json, '"input_cache') > 0, true,
+                -- Anthropic's own counts, passed on.
+                position(usage_text, 'cache_read_input_tokens') > 0 AND toUInt64OrZero(extract(usage_text, '"input_tokens": ?(\\d+)')) = emitted_input, true,
                 emitted_input < cached_input_tokens + cache_write_tokens) AS input_was_exclusive,
+            -- A total that is more than the sum tells what one of them left out; Google's candidates never include the thoughts.
+            toUInt64(if(emitted_total > emitted_input + emitted_output, emitted_total - emitted_input - emitted_output, 0)) AS left_out,
+            multiIf(
+                langfuse_json != '' OR reasoning_tokens = 0, emitted_output,
+                left_out = reasoning_tokens OR toUInt64OrZero(extract(usage_text, 'candidates_token_count[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
+                emitted_output) AS output_tokens,
             multiIf(
                 slots['ttft_seconds'] != '', toFloat64OrNull(slots['ttft_seconds']),
                 slots['ttft_milliseconds'] != '', toFloat64OrNull(slots['ttft_milliseconds']) / 1000,
@@ -241,7 +259,10 @@ WITH
                     dateDiff('microsecond', timestamp, parseDateTime64BestEffortOrNull(trim(BOTH '"' FROM slots['ttft_timestamp']), 6)) / 1e6,
                 first_token_at > timestamp, (toUnixTimestamp64Nano(first_token_at) - toUnixTimestamp64Nano(timestamp)) / 1e9,
                 NULL) AS ttft,
-            if(input_was_exclusive, emitted_input + cached_input_tokens + cache_write_tokens, emitted_input) AS input_tokens,
+            multiIf(
+                input_was_exclusive, emitted_input + cached_input_tokens + cache_write_tokens,
+                left_out > 0 AND left_out != reasoning_tokens AND emitted_output > 0 AND slots['token_semantics'] != 'inclusive', emitted_input + left_out,
+                emitted_input) AS input_tokens,
             ${short_key} AS short_key,
             ${price_id} AS price_id
         FROM read
@@ -256,6 +277,7 @@ SELECT
     dictGetOrDefault('${database}.llm_provider', 'provider', multiIf(
         priced.provider = 'openrouter' AND position(model, '/') > 0, substringIndex(model, '/', 1),
         priced.provider != '', priced.provider,
+        match(model, '^(?:us|eu|apac|global)\\.|^(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek)\\.|-v\\d+:\\d+$'), 'aws.bedrock',
         substringIndex(price_id, '/', 1)) AS maker, maker) AS provider,
     model,
     request_model,
@@ -267,7 +289,7 @@ SELECT
     duration / 1e9 AS duration,
     arrayMap(
         -- Google's enumerations carry their type's name.
-        reason -> transform(replaceRegexpOne(lower(reason), '^finish_?reason[._]', '') AS plain,
+        reason -> transform(replaceRegexpOne(lower(reason), '^(?:.*\\.|finish_reason_)', '') AS plain,
             ['tool_calls', 'tool_use', 'tool-calls', 'tool-call', 'tool_execution', 'function_call', 'function_calls',
                 'end_turn', 'completed', 'complete', 'stop_sequence', 'eos', 'eos_token', 'max_tokens', 'max_output_tokens', 'model_length', 'incomplete',
                 'content-filter', 'content_filtered', 'safety', 'refusal', 'guardrail_intervened', 'recitation', 'blocklist', 'prohibited_content', 'spii'],
@@ -283,7 +305,7 @@ SELECT
     error_type,
     multiIf(
         error_type = '', '',
-        error_classes[1] = 'other', error_classes[2],
+        error_classes[1] = 'other' OR error_classes[1] = 'server_error' AND error_classes[2] = 'overloaded', error_classes[2],
         error_classes[1] = 'invalid_request' AND error_classes[2] IN ('context_length', 'content_filter'), error_classes[2],
         error_classes[1]) AS error_class,
     slots['user_id'] AS user_id,

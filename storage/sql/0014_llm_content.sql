@@ -8,7 +8,7 @@ WITH
             ${content_possible} AS has_content,
             if(has_content, arrayFirst(value -> value != '', [
                 SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
-                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion']]), '') AS answer,
+                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response']]), '') AS answer,
             SpanAttributes['openinference.span.kind'] != '' AS is_openinference
         FROM otlp_spans
         WHERE reason = ''
@@ -29,6 +29,7 @@ SELECT
         if(answer != '',
             mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
                 'llm_hub.response_id', if(is_openinference AND stripped.SpanAttributes['gen_ai.response.id'] = '', ${answer_id}, ''),
+                'llm_hub.usage', if((is_openinference AND stripped.SpanAttributes['llm.token_count.prompt_details.cache_read'] = '') OR stripped.ScopeName = 'gcp.vertex.agent', ${answer_usage}, ''),
                 'llm_hub.finish_reasons', if(stripped.SpanAttributes['gen_ai.response.finish_reasons'] = '', ${answer_finish}, ''))),
                 'Map(LowCardinality(String), String)')),
             stripped.SpanAttributes) AS SpanAttributes

@@ -1,6 +1,6 @@
 -- Expects a column answer and whether OpenInference wrote it: it has the response as the provider sent it.
 arrayFirst(reason -> reason != '', [
-    extract(answer, '"finish_reason": ?"(\\w+)"'),
+    extract(answer, 'finish_reason[''"]?[=:] ?[''"](\\w+)'),
     multiIf(
         NOT is_openinference, '',
         match(answer, '"type": ?"function_call"'), 'tool_call',

@@ -1,2 +1,5 @@
--- Expects a column answer. Providers' ids have a prefix; frameworks wrap the response they come in.
-extract(answer, '"id": ?"((?:chatcmpl|cmpl|resp|msg|gen|req)[-_][^"]+)"')
+-- Expects a column answer. Providers' ids have a prefix; frameworks wrap the response they come in, and its items have ids, too.
+arrayFirst(id -> id != '', [
+    extract(answer, '\\bid[''"]?[=:] ?[''"](resp_[^''"]+)'),
+    extract(answer, '"response_id": ?"([^"]+)"'),
+    extract(answer, '\\bid[''"]?[=:] ?[''"]((?:chatcmpl|cmpl|msg|gen|req)[-_][^''"]+)')])

@@ -4,7 +4,10 @@
             SpanAttributes AS attributes,
             if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'],
                 ResourceAttributes['deployment.environment']) AS environment,
-            ${slots} AS slots
+            -- Some give a failed span nothing but its name.
+            if(empty(SpanAttributes) AND match(ScopeName, '^(?:openlit|opentelemetry)\\.instrumentation\\.|^gcp\\.vertex\\.agent$') AND match(SpanName, '^(?:call_llm$|(?:chat|text_completion|embeddings|generate_content) )'),
+                CAST(map('operation', if(SpanName = 'call_llm', 'generate_content', substringIndex(SpanName, ' ', 1)), 'request_model', extract(SpanName, ' (\\S+)$')), 'Map(LowCardinality(String), String)'),
+                ${slots}) AS slots
         FROM spans
     ),
     -- Each step refers to columns of the step before it, because an alias used twice within one SELECT is analysed
@@ -37,6 +40,8 @@
                     AND slots['response_id'] = '' AND StatusCode != 'Error', 'umbrella',
                 -- The AI SDK wraps each embedding in a span of the same name that has no usage.
                 hinted_role = 'embedding' AND ScopeName = 'gen_ai' AND NOT says_usage, 'umbrella',
+                -- Llama-index marks its preparations as LLM, too.
+                hinted_role = 'llm' AND is_openinference AND StatusCode != 'Error' AND NOT says_usage AND slots['response_id'] = '' AND slots['finish_reasons'] = '', 'umbrella',
                 hinted_role != '', hinted_role,
                 says_usage AND says_model, 'llm',
                 says_usage OR says_model OR arrayExists(key -> match(key, '(?i)(?:^|[._-])(?:llm|gen_?ai|prompt|completion|tokens)(?:[._-]|$)'), mapKeys(attributes)), 'unmapped',
