@@ -113,7 +113,7 @@ WITH
     ),
     -- Of several reports of one call within a block only the best is stored; these are the others. Three sets, because a
     -- UNION ALL of them loses rows within a view.
-    -- They carry one id and overlap. A mock server has one id for all, and comparing each with each would take for ever.
+    -- They carry one id and overlap; the inner one, which starts later, is nearer to the provider. A mock server has one id for all, and comparing each with each would take for ever.
     equal_ids AS (
         SELECT copy.1, copy.2
         FROM (
@@ -123,7 +123,7 @@ WITH
             GROUP BY tenant, call_key
         )
         ARRAY JOIN arrayFilter(copy -> arrayExists(
-            other -> other.2 != copy.2 AND other.3 <= copy.4 AND other.4 >= copy.3 AND (other.5, other.2) < (copy.5, copy.2), group), group) AS copy
+            other -> other.2 != copy.2 AND other.3 <= copy.4 AND other.4 >= copy.3 AND (other.5, copy.3, other.2) < (copy.5, other.3, copy.2), group), group) AS copy
     ),
     -- Two instrumentations saw it, one around the other, and one of them has no id: the inner one is nearer to the provider, unless
     -- it is the SDK's own, which says less and may end before a stream does.

@@ -6,7 +6,7 @@
                 ResourceAttributes['deployment.environment']) AS environment,
             -- Some give a failed span nothing but its name.
             if(empty(SpanAttributes) AND match(ScopeName, '^(?:openlit|opentelemetry)\\.instrumentation\\.|^gcp\\.vertex\\.agent$') AND match(SpanName, '^(?:call_llm$|(?:chat|text_completion|embeddings|generate_content) )'),
-                CAST(map('operation', if(SpanName = 'call_llm', 'generate_content', substringIndex(SpanName, ' ', 1)), 'request_model', extract(SpanName, ' (\\S+)$')), 'Map(LowCardinality(String), String)'),
+                CAST(map('operation', if(SpanName = 'call_llm', 'generate_content', substringIndex(SpanName, ' ', 1)), 'request_model', extract(SpanName, ' (\\S+)$'), 'provider', if(SpanName = 'call_llm', ScopeName, '')), 'Map(LowCardinality(String), String)'),
                 ${slots}) AS slots
         FROM spans
     ),
