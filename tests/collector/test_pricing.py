@@ -126,7 +126,7 @@ def test_a_crash_between_any_two_steps_is_made_good_by_the_next_run(
     send(llm_store, tenant, model, model)
     send(llm_store, tenant, model, at=MAY)
     with suppress(Crash):
-        Pricing(Crashing(llm_store, step, after=after), PriceSettings()).run_once()  # type: ignore[arg-type]
+        Pricing(Crashing(llm_store, step, after=after), PriceSettings()).run_once()
         pytest.fail("pricing has no such step")
     send(llm_store, tenant, model)  # which comes between the crash and the next start
     Pricing(llm_store, PriceSettings()).run_once()
@@ -156,7 +156,7 @@ def test_pricing_waits_for_an_interrupted_sweep(llm_store: EmbeddedStore, pricin
     send(llm_store, tenant, model)
     send(llm_store, tenant, model)
     with suppress(Crash):
-        Sweep(Crashing(llm_store, "DELETE", after=False)).run_once()  # type: ignore[arg-type]
+        Sweep(Crashing(llm_store, "DELETE", after=False)).run_once()
     with pytest.raises(PriceError, match="sweep"):
         pricing.run_once()
     Sweep(llm_store).run_once()

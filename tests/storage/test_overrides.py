@@ -21,7 +21,11 @@ MILLION = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
 @pytest.fixture
 def settle(llm_store: EmbeddedStore) -> Iterator[Settle]:
     """Puts settings into force, for the test alone."""
-    yield lambda settings: reference.load_prices(llm_store, settings) and None
+
+    def load(settings: PriceSettings) -> None:
+        reference.load_prices(llm_store, settings)
+
+    yield load
     llm_store.execute("TRUNCATE TABLE llm_price_lists")
     llm_store.execute("TRUNCATE TABLE llm_price_overrides")
     reference.load(llm_store)
