@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from typing import Any
 
 import pytest
 
@@ -15,14 +14,18 @@ from storage.overrides import ExchangeRate, ModelAlias, PriceOverride, PriceSett
 from storage.price_store import PriceError
 from tests.storage.test_prices import JUNE, NOVEMBER, costs, insert_call
 
-Settle = Callable[[PriceSettings], object]
-MILLION: dict[str, Any] = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
+Settle = Callable[[PriceSettings], None]
+MILLION = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
 
 
 @pytest.fixture
 def settle(llm_store: EmbeddedStore) -> Iterator[Settle]:
     """Puts settings into force, for the test alone."""
-    yield lambda settings: reference.load_prices(llm_store, settings)
+
+    def load(settings: PriceSettings) -> None:
+        reference.load_prices(llm_store, settings)
+
+    yield load
     llm_store.execute("TRUNCATE TABLE llm_price_lists")
     llm_store.execute("TRUNCATE TABLE llm_price_overrides")
     reference.load(llm_store)

@@ -38,7 +38,7 @@ PERPLEXITY_FEE = 0.012  # of a search with high context, the dearest, as genai-p
 SIZES = (1_000, 40_000, 130_000, 199_999, 200_000, 200_001, 272_001, 600_000)
 
 
-def insert_call(model: str, provider: str, time: datetime, tier: str = "", **usage: int) -> dict[str, object]:
+def insert_call(model: str, provider: str, time: datetime, tier: str = "", /, **usage: int) -> dict[str, object]:
     """A row of otel_traces. Usage is by unit of genai-prices."""
     tokens = {KEYS.get(unit, f"llm_hub.usage.{unit}"): str(count) for unit, count in usage.items()}
     return {
