@@ -30,6 +30,11 @@ from storage.store import Store
 CALLS = ("llm", "embedding", "rerank")
 UNMAPPED = "unmapped"
 _KEEP = (
+    # What is stored has no message content any more.
+    "CREATE TABLE kept_otlp_spans AS otlp_spans ENGINE = MergeTree ORDER BY tuple()",
+    "CREATE MATERIALIZED VIEW kept_otlp_spans_mv TO kept_otlp_spans AS SELECT * FROM otlp_spans WHERE reason = ''",
+    "CREATE TABLE kept_otlp_log_records AS otlp_log_records ENGINE = MergeTree ORDER BY tuple()",
+    "CREATE MATERIALIZED VIEW kept_otlp_log_records_mv TO kept_otlp_log_records AS SELECT * FROM otlp_log_records WHERE reason = ''",
     "CREATE TABLE kept_spans AS llm_spans ENGINE = MergeTree ORDER BY tuple()",
     # The map has every candidate of a slot, the best first.
     "ALTER TABLE kept_spans ADD COLUMN pairs Array(Tuple(String, String)) MATERIALIZED arrayZip(mapKeys(slots), mapValues(slots))",
@@ -38,15 +43,15 @@ _KEEP = (
 _RECORDS = """
 SELECT *
 FROM (
-SELECT
-    'span' AS kind, SpanName AS name, ScopeName AS scope, ServiceName AS service, TraceId AS trace_id, SpanId AS span_id,
-    toString(toUnixTimestamp64Nano(Timestamp)) AS time, SpanAttributes AS attributes, ResourceAttributes AS resource
-FROM otel_traces
-UNION ALL
-SELECT
-    'log', arrayFirst(name -> name != '', [toString(EventName), LogAttributes['event.name'], LogAttributes['event_name'], Body]), ScopeName, ServiceName, TraceId, SpanId,
-    toString(toUnixTimestamp64Nano(Timestamp)), LogAttributes, ResourceAttributes
-FROM otel_logs
+    SELECT
+        'span' AS kind, SpanName AS name, ScopeName AS scope, ServiceName AS service, TraceId AS trace_id, SpanId AS span_id,
+        toString(toUnixTimestamp64Nano(Timestamp)) AS time, SpanAttributes AS attributes, ResourceAttributes AS resource
+    FROM {spans}
+    UNION ALL
+    SELECT
+        'log', arrayFirst(name -> name != '', [toString(EventName), LogAttributes['event.name'], LogAttributes['event_name'], Body]), ScopeName,
+        ServiceName, TraceId, SpanId, toString(toUnixTimestamp64Nano(Timestamp)), LogAttributes, ResourceAttributes
+    FROM {logs}
 )
 ORDER BY time
 """
@@ -155,7 +160,10 @@ def _explained(store: Store, tenant: str) -> Iterator[Explained]:
         "llm_steps": _by_record(store, "llm_steps", "1e9 * duration"),
         "llm_events": _by_record(store, "llm_events", "0"),
     }
-    for record in store.rows(_RECORDS):
+    content: dict[tuple[str, ...], list[str]] = {}
+    for record in store.rows(_RECORDS.format(spans="kept_otlp_spans", logs="kept_otlp_log_records")):
+        content.setdefault(_key(record), sorted(filter(is_content, record["attributes"])))
+    for record in store.rows(_RECORDS.format(spans="otel_traces", logs="otel_logs")):
         span = _find(kept, record)
         table, row = next(((table, row) for table, found in rows.items() if (row := _find(found, record))), ("", {}))
         keys = [*record["attributes"]]
@@ -167,7 +175,7 @@ def _explained(store: Store, tenant: str) -> Iterator[Explained]:
             row={name: value for name, value in row.items() if value and name not in _NOT_SHOWN},
             slots=_slots(record, dict(reversed(span["pairs"])), aliases, tenant) if span else [],
             unmapped_keys=sorted(key for key in keys if key not in known and not is_content(key)),
-            content_keys=sorted(key for key in keys if key not in known and is_content(key)),
+            content_keys=content.get(_key(record), []),
         )
 
 
@@ -185,9 +193,12 @@ def _by_record(store: Store, table: str, duration: str, columns: str = "*") -> d
 
 
 def _find(found: Mapping[tuple[str, ...], dict[str, Any]], record: Mapping[str, Any]) -> dict[str, Any]:
+    return found.get(_key(record), {})
+
+
+def _key(record: Mapping[str, Any]) -> tuple[str, ...]:
     ids = (record["trace_id"], record["span_id"])
-    key = ("span", *ids) if record["kind"] == "span" else ("log", *ids, record["name"], record["time"])
-    return found.get(key, {})
+    return ("span", *ids) if record["kind"] == "span" else ("log", *ids, record["name"], record["time"])
 
 
 def _slots(
