@@ -4,9 +4,9 @@
             SpanAttributes AS attributes,
             if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'],
                 ResourceAttributes['deployment.environment']) AS environment,
-            -- Some give a failed span nothing but its name.
-            if(empty(SpanAttributes) AND match(ScopeName, '^(?:openlit|opentelemetry)\\.instrumentation\\.|^gcp\\.vertex\\.agent$') AND match(SpanName, '^(?:call_llm$|(?:chat|text_completion|embeddings|generate_content) )'),
-                CAST(map('operation', if(SpanName = 'call_llm', 'generate_content', substringIndex(SpanName, ' ', 1)), 'request_model', extract(SpanName, ' (\\S+)$'), 'provider', if(SpanName = 'call_llm', ScopeName, '')), 'Map(LowCardinality(String), String)'),
+            -- Some give a failed span nothing but its name and the error.
+            if(length(SpanAttributes) <= 2 AND match(ScopeName, '^(?:openlit|opentelemetry)\\.instrumentation\\.|^gcp\\.vertex\\.agent$') AND match(SpanName, '^(?:call_llm$|(?:chat|text_completion|embeddings|generate_content) )'),
+                CAST(map('operation', if(SpanName = 'call_llm', 'generate_content', substringIndex(SpanName, ' ', 1)), 'request_model', extract(SpanName, ' (\\S+)$'), 'provider', if(SpanName = 'call_llm', ScopeName, ''), 'error_type', SpanAttributes['error.type']), 'Map(LowCardinality(String), String)'),
                 ${slots}) AS slots
         FROM spans
     ),
