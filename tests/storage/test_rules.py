@@ -75,18 +75,18 @@ def one(tenant: Tenant) -> Callable[..., Row]:
     return send
 
 
-def chat(start: float, end: float, *, parent: Span | None = None, **attributes: Any) -> Span:
+def chat(start: float, end: float, parent: Span | None = None, attributes: Row | None = None) -> Span:
     fields: Row = {"start_time_unix_nano": START + int(start * SECOND), "end_time_unix_nano": START + int(end * SECOND)}
     if parent is not None:
         fields |= {"trace_id": parent.trace_id, "parent_span_id": parent.span_id}
-    return span({**CHAT, **USAGE, **attributes}, **fields)
+    return span({**CHAT, **USAGE, **(attributes or {})}, **fields)
 
 
 def test_rule_1_calls_and_tokens_are_counted_on_leaf_spans_only(tenant: Tenant) -> None:
     agent = span({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "researcher", **USAGE})
     umbrella = span({"ai.operationId": "ai.generateText", "ai.usage.promptTokens": 240}, trace_id=agent.trace_id)
     chain = span({"openinference.span.kind": "CHAIN", "llm.token_count.prompt": 240}, trace_id=agent.trace_id)
-    tenant.send(traces(agent, umbrella, chain, chat(0, 1, parent=agent), chat(2, 3, parent=agent)))
+    tenant.send(traces(agent, umbrella, chain, chat(0, 1, agent), chat(2, 3, agent)))
     assert [(row["input_tokens"], row["output_tokens"]) for row in tenant.calls()] == [(120, 42), (120, 42)]
     roles = {row["role"] for row in tenant.calls("role", "llm_steps")}
     assert roles == {"agent", "umbrella", "workflow"}
@@ -94,18 +94,18 @@ def test_rule_1_calls_and_tokens_are_counted_on_leaf_spans_only(tenant: Tenant) 
 
 def test_rule_1_a_call_around_a_call_is_no_leaf(tenant: Tenant) -> None:
     outer = chat(0, 2)
-    tenant.send(traces(outer, chat(0.5, 1.5, parent=outer)))
+    tenant.send(traces(outer, chat(0.5, 1.5, outer)))
     assert [row["parent_span_id"] for row in tenant.calls()] == [outer.span_id.hex()]
 
 
 @pytest.mark.parametrize("inserts", ["one", "two"])
 @pytest.mark.parametrize("trace", ["same", "another"])
 def test_rule_2_one_response_id_is_one_call(tenant: Tenant, inserts: str, trace: str) -> None:
-    instrumented = chat(0, 2, **{"gen_ai.response.id": "msg_1"})
+    instrumented = chat(0, 2, attributes={"gen_ai.response.id": "msg_1"})
     parent = instrumented if trace == "same" else None
     requests = [
         traces(instrumented),
-        traces(chat(0.1, 1.9, parent=parent, **{"gen_ai.response.id": "msg_1"}), scope=SDK),
+        traces(chat(0.1, 1.9, parent, {"gen_ai.response.id": "msg_1"}), scope=SDK),
     ]
     if inserts == "one":
         tenant.send(*requests)
@@ -121,7 +121,7 @@ def test_rule_2_one_response_id_is_one_call(tenant: Tenant, inserts: str, trace:
 
 @pytest.mark.parametrize("inserts", ["one", "two"])
 def test_rule_2_the_same_id_at_disjoint_times_is_two_calls(tenant: Tenant, inserts: str) -> None:
-    requests = [traces(chat(start, start + 1, **{"gen_ai.response.id": "mock-1"})) for start in (0, 5)]
+    requests = [traces(chat(start, start + 1, attributes={"gen_ai.response.id": "mock-1"})) for start in (0, 5)]
     if inserts == "one":
         tenant.send(*requests)
     else:
@@ -134,14 +134,14 @@ def test_rule_2_the_same_id_at_disjoint_times_is_two_calls(tenant: Tenant, inser
 def test_rule_2_another_tenant_s_id_is_another_call(tenant: Tenant, llm_store: EmbeddedStore) -> None:
     other = Tenant(llm_store)
     for each in (tenant, other):
-        each.send(traces(chat(0, 1, **{"gen_ai.response.id": "msg_2"})))
+        each.send(traces(chat(0, 1, attributes={"gen_ai.response.id": "msg_2"})))
     Sweep(llm_store).run_once()
     assert len(tenant.calls()) == len(other.calls()) == 1
 
 
 def test_rule_2_a_failed_call_that_the_sdk_reports_too_is_one(tenant: Tenant) -> None:
-    outer = chat(0, 1, **{"error.type": "anthropic.RateLimitError"})
-    inner = chat(0.1, 0.9, parent=outer, **{"error.type": "rate_limit_error", "http.response.status_code": 429})
+    outer = chat(0, 1, attributes={"error.type": "anthropic.RateLimitError"})
+    inner = chat(0.1, 0.9, outer, {"error.type": "rate_limit_error", "http.response.status_code": 429})
     tenant.send(traces(outer), traces(inner, scope=SDK))
     assert [(row["scope"], row["error_class"]) for row in tenant.calls()] == [("tests", "rate_limit")]
 
@@ -217,9 +217,9 @@ def test_rule_8_placeholders_are_no_values(one: Callable[..., Row], nothing: str
 
 @pytest.mark.parametrize("inserts", ["one", "two"])
 def test_rule_9_the_two_halves_of_a_stream_are_one_call(tenant: Tenant, inserts: str) -> None:
-    begins = chat(0, 0.02, **{"logfire.span_type": "span"})
+    begins = chat(0, 0.02, attributes={"logfire.span_type": "span"})
     del begins.attributes[3:5]  # no usage yet
-    ends = chat(3, 3, parent=begins, **{"logfire.span_type": "log", "duration": 2.5})
+    ends = chat(3, 3, begins, {"logfire.span_type": "log", "duration": 2.5})
     requests = [traces(begins, scope="logfire.openai"), traces(ends, scope="logfire.openai")]
     if inserts == "one":
         tenant.send(*requests)
