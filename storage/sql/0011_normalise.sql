@@ -104,22 +104,17 @@ WHERE role NOT IN ('llm', 'embedding', 'rerank', 'unmapped', 'carrier');
 
 CREATE MATERIALIZED VIEW llm_calls_mv TO llm_calls AS
 WITH
-    reports AS (
-        SELECT tenant, service, scope, trace_id, span_id, parent_span_id, timestamp, timestamp + toIntervalNanosecond(duration) AS end,
-            preference, response_id, call_key, error_type != '' AS failed,
-            concat(slots['input_tokens'], ' ', slots['output_tokens']) AS usage
-        FROM llm_spans
-        WHERE role IN ('llm', 'embedding', 'rerank')
-    ),
     -- Of several reports of one call within a block only the best is stored; these are the others. Three sets, because a
-    -- UNION ALL of them loses rows within a view.
-    -- They carry one id and overlap; the inner one, which starts later, is nearer to the provider. A mock server has one id for all, and comparing each with each would take for ever.
+    -- UNION ALL of them loses rows within a view; each names what it needs, because a common table is analysed wherever it is named.
+    -- They carry one id and overlap; the inner one, which starts later, is nearer to the provider. A mock server has one id for all,
+    -- and comparing each with each would take for ever.
     equal_ids AS (
         SELECT copy.1, copy.2
         FROM (
-            SELECT groupArray((trace_id, span_id, timestamp, end, preference)) AS group
-            FROM reports
-            WHERE cityHash64(tenant, call_key) IN (SELECT cityHash64(tenant, call_key) AS hash FROM reports WHERE call_key != '' GROUP BY hash HAVING count() BETWEEN 2 AND 64)
+            SELECT groupArray((trace_id, span_id, timestamp, timestamp + toIntervalNanosecond(duration), preference)) AS group
+            FROM llm_spans
+            WHERE call_key != '' AND role IN ('llm', 'embedding', 'rerank') AND cityHash64(tenant, call_key) IN (
+                SELECT cityHash64(tenant, call_key) AS hash FROM llm_spans WHERE role IN ('llm', 'embedding', 'rerank') GROUP BY hash HAVING count() BETWEEN 2 AND 64)
             GROUP BY tenant, call_key
         )
         ARRAY JOIN arrayFilter(copy -> arrayExists(
@@ -130,22 +125,17 @@ WITH
     around AS (
         SELECT copy.1, copy.2
         FROM (
-            SELECT groupArray((trace_id, span_id, timestamp, end, preference, scope, response_id)) AS group
-            FROM reports
-            WHERE (tenant, service) IN (SELECT tenant, service FROM reports GROUP BY tenant, service HAVING min(scope) != max(scope))
-            GROUP BY tenant, service, usage, failed
-            HAVING count() BETWEEN 2 AND 256 AND min(scope) != max(scope)
+            SELECT groupArray((trace_id, span_id, timestamp, timestamp + toIntervalNanosecond(duration), preference, scope, response_id)) AS group
+            FROM llm_spans
+            WHERE role = 'llm' AND (tenant, service) IN (SELECT tenant, service FROM llm_spans WHERE role = 'llm' GROUP BY tenant, service HAVING min(scope) != max(scope))
+            GROUP BY tenant, service, slots['input_tokens'], slots['output_tokens'], error_type != ''
+            HAVING count() BETWEEN 2 AND 256
         )
         ARRAY JOIN arrayFilter(copy -> arrayExists(
             other -> other.6 != copy.6 AND (other.7 = '' OR copy.7 = '') AND if(copy.5 >= 4, other.5 < 4 AND other.3 <= copy.4 AND other.4 >= copy.3,
                 other.5 < 4 AND other.3 >= copy.3 AND other.4 <= copy.4), group), group) AS copy
     ),
-    parents AS (
-        SELECT trace_id, span_id
-        FROM reports
-        WHERE response_id = '' AND preference < 4
-            AND (trace_id, span_id) IN (SELECT trace_id, parent_span_id FROM reports WHERE preference < 4 AND parent_span_id != '')
-    ),
+    parents AS (SELECT trace_id, parent_span_id FROM llm_spans WHERE role = 'llm' AND preference < 4 AND parent_span_id != ''),
     calls AS (
         SELECT
             * EXCEPT (finish_reason),
@@ -168,7 +158,8 @@ WITH
             slots['reasoning_tokens'] AS reasoning_text
         FROM llm_spans
         WHERE role IN ('llm', 'embedding', 'rerank') AND (trace_id, span_id) NOT IN equal_ids
-            AND (trace_id, span_id) NOT IN around AND (trace_id, span_id) NOT IN parents
+            AND (trace_id, span_id) NOT IN around
+            AND NOT (response_id = '' AND preference < 4 AND (trace_id, span_id) IN parents)
     ),
     read AS (
         SELECT
