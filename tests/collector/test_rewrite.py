@@ -202,6 +202,21 @@ def test_a_reprice_changes_what_the_dry_run_said_and_the_roll_up_with_it(
     assert row == {"before": pytest.approx(before), "versions": 1}
 
 
+@pytest.mark.parametrize("table", ["llm_calls", "llm_calls_billing", "llm_calls_enriched"])
+def test_every_query_reads_the_new_prices(
+    llm_store: EmbeddedStore, send: Send, tenant: str, scope: Scope, set_prices: SetPrices, table: str
+) -> None:
+    send(spans(12))
+    before = cost(llm_store, tenant)
+    set_prices(3.0)
+    rewriter(llm_store).run("reprice", scope)
+    where = f"FROM {table} WHERE tenant = '{tenant}' AND timestamp > toDateTime(0)"
+    by_model = llm_store.rows(f"SELECT model, sum({table}.cost) AS usd {where} GROUP BY model")
+    assert sum(row["usd"] or 0 for row in by_model) == pytest.approx(3 * before)
+    listed = llm_store.rows(f"SELECT {table}.cost AS usd {where} ORDER BY received_at")
+    assert sum(row["usd"] or 0 for row in listed) == pytest.approx(3 * before)
+
+
 def test_a_second_reprice_changes_nothing(
     llm_store: EmbeddedStore, send: Send, tenant: str, scope: Scope, set_prices: SetPrices
 ) -> None:
