@@ -116,14 +116,14 @@ def test_a_structured_log_body_and_attributes_become_json(llm_store: EmbeddedSto
         llm_store,
         Signal.LOGS,
         logs(
-            {"index": 0, "message": {"content": "hi"}}, {"gen_ai.input.messages": messages}, trace_id=trace_id
+            {"index": 0, "message": {"content": "hi"}}, {"app.messages": messages}, trace_id=trace_id
         ).SerializeToString(),
     )
     (row,) = llm_store.rows(
         "SELECT Body, LogAttributes FROM otel_logs WHERE TraceId = {id:String}", params={"id": trace_id.hex()}
     )
     assert json.loads(row["Body"]) == {"index": 0, "message": {"content": "hi"}}
-    assert json.loads(row["LogAttributes"]["gen_ai.input.messages"]) == messages
+    assert json.loads(row["LogAttributes"]["app.messages"]) == messages
 
 
 def test_broken_utf8_in_a_nested_value_is_replaced_and_the_json_stays_json(llm_store: EmbeddedStore) -> None:
