@@ -1,6 +1,6 @@
 -- As the view ingest_ledger, for requests received on the last two days and before {before}, when everything had been
 -- inserted: accounts of which the store holds more or less than was received. Tables that another collector fills, too,
--- hold more.
+-- hold more. The views that fill the tables of metrics have names of the same beginning, and would count each point again.
 SELECT
     tenant, signal,
     sum(entries.received) AS received, sum(entries.stored) AS stored, sum(entries.rejected) AS rejected,
@@ -20,7 +20,7 @@ FROM
     FROM otel_logs WHERE ReceivedAt >= today() - 1 AND ReceivedAt < fromUnixTimestamp64Milli({before:Int64}) GROUP BY ALL
     UNION ALL
     SELECT Tenant, 'metrics', 0::Int64, toInt64(count()), 0::Int64
-    FROM merge(currentDatabase(), '^otel_metrics_') WHERE ReceivedAt >= today() - 1 AND ReceivedAt < fromUnixTimestamp64Milli({before:Int64}) GROUP BY ALL
+    FROM merge(currentDatabase(), '^otel_metrics_(?:gauge|sum|histogram|exponential_histogram|summary)$') WHERE ReceivedAt >= today() - 1 AND ReceivedAt < fromUnixTimestamp64Milli({before:Int64}) GROUP BY ALL
 ) AS entries
 GROUP BY tenant, signal
 HAVING difference != 0 AND received > 0

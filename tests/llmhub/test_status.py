@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import uuid
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
 
 from collector.assembly import Collector
 from collector.breaker import Breaker
+from collector.envelope import wrap
 from collector.pipeline import PipelineSettings
 from collector.signals import Signal
 from llmhub import status as module
 from llmhub.status import Status
+from storage import queries
 from storage.embedded import EmbeddedStore
 from storage.store import StoreError
+from tests.collector.direct import store_whole
 from tests.collector.flaky import FlakyStore
-from tests.collector.requests import span, traces
+from tests.collector.requests import SECOND, gauge, logs, span, traces
 
 FAST = PipelineSettings(flush_seconds=0.02)
 
@@ -56,6 +63,32 @@ def test_requests_under_way_are_not_taken_for_lost(llm_store: EmbeddedStore, tmp
     assert all((each["missing"], each["twice"]) == (0, 0) for each in ids)
     assert all(report["imbalance"] == 0 for report in reports)
     assert (ids[-1]["stored"], ids[-1]["spooled"]) == (160, 0)
+
+
+@pytest.mark.parametrize(
+    ("signal", "request_"),
+    [
+        (Signal.TRACES, traces(span())),
+        (Signal.LOGS, logs("text", time_unix_nano=time.time_ns() - 60 * SECOND)),
+        (Signal.METRICS, gauge("queue", 7.0)),
+    ],
+    ids=lambda value: value if isinstance(value, Signal) else "",
+)
+def test_what_is_in_the_tables_is_what_was_received(
+    llm_store: EmbeddedStore, signal: Signal, request_: Message
+) -> None:
+    tenant = f"status-{uuid.uuid4().hex}"
+    minutes_ago, now = time.time_ns() - 300 * SECOND, int(time.time() * 1000)
+    body = request_.SerializeToString()
+    store_whole(
+        llm_store, [wrap(signal, tenant, body, request_id=zlib.crc32(tenant.encode()), received_ns=minutes_ago)]
+    )
+    differences = llm_store.rows(queries.text("ledger_difference"), params={"before": str(now)})
+    assert [row for row in differences if row["tenant"] == tenant] == []
+    (account,) = llm_store.rows(
+        "SELECT received, stored FROM ingest_ledger WHERE tenant = {t:String}", params={"t": tenant}
+    )
+    assert (account["received"], account["stored"]) == (1, 1)
 
 
 def test_what_waits_in_the_spool_is_neither_stored_nor_lost(llm_store: EmbeddedStore, tmp_path: Path) -> None:
