@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from collector.signals import Signal
 
@@ -29,18 +31,12 @@ _OUT = (Entry.STORED, Entry.DUPLICATE, Entry.DEAD_LETTERED, Entry.REFUSED)
 Account = tuple[str, Signal]
 
 
-class Ledger:
+class Ledger(Collector):
     """Counts since the process started. Not thread-safe: one event loop writes it; /metrics may read it any time."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._counts: Counts[tuple[str, Signal, Entry]] = Counts()
         self._open: Counts[Account] = Counts()
-        self._requests = Counter(
-            "llmhub_ledger_requests",
-            "Requests by what became of them",
-            ("tenant", "signal", "entry"),
-            registry=registry,
-        )
         self._refused = Counter(
             "llmhub_ledger_refused", "Refused requests by reason", ("tenant", "signal", "reason"), registry=registry
         )
@@ -50,10 +46,10 @@ class Ledger:
             registry=registry,
         )
         balance.set_function(self.imbalance)
+        registry.register(self)
 
     def record(self, tenant: str, signal: Signal, entry: Entry, requests: int = 1) -> None:
         self._counts[tenant, signal, entry] += requests
-        self._requests.labels(tenant, signal, entry).inc(requests)
 
     def refuse(self, tenant: str, signal: Signal, reason: str) -> None:
         self.record(tenant, signal, Entry.REFUSED)
@@ -63,6 +59,16 @@ class Ledger:
         """Requests that begin (1) or end (-1) to wait, in memory or in the spool."""
         for account in accounts:
             self._open[account] += change
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """For /metrics. Made of the counts when it is asked for: an instrument for each entry would be the dearest part of a
+        small request."""
+        family = CounterMetricFamily(
+            "llmhub_ledger_requests", "Requests by what became of them", labels=("tenant", "signal", "entry")
+        )
+        for account, requests in list(self._counts.items()):
+            family.add_metric(account, requests)
+        yield family
 
     def imbalance(self) -> int:
         """What came in, less what has an end, less what is under way."""

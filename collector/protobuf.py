@@ -6,8 +6,7 @@ Spec: https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -22,8 +21,7 @@ class WireError(ValueError):
     """The bytes are not a protobuf message; str() says what is wrong and where."""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field on the wire. `start` to `end` is its payload (for VARINT: its encoding)."""
 
     number: int
