@@ -74,6 +74,21 @@ SELECT
     ReceivedAt AS received_at
 FROM slotted;
 
+-- A view is analysed when a block reaches it, and that is most of what an insert of few rows costs. So what most blocks have
+-- nothing for hangs on a table of engine Null of its own, behind a view that only filters.
+CREATE TABLE llm_step_spans AS llm_spans ENGINE = Null;
+
+CREATE MATERIALIZED VIEW llm_step_spans_mv TO llm_step_spans AS
+SELECT * FROM llm_spans WHERE role NOT IN ('llm', 'embedding', 'rerank', 'carrier');
+
+CREATE TABLE llm_event_spans AS llm_spans ENGINE = Null;
+
+-- The names of attributes: evaluations.0.score, trace.annotations.1.label.
+CREATE MATERIALIZED VIEW llm_event_spans_mv TO llm_event_spans AS
+SELECT *
+FROM llm_spans
+WHERE source = 'span' AND (notEmpty(events) OR role IN ('guardrail', 'evaluator') OR arrayExists(key -> position(key, 'ations.') > 0, mapKeys(attributes)));
+
 -- Steps that are no model calls: tools, agents, workflows, retrieval, guardrails, evaluators, memory, MCP, prompts, and the
 -- umbrella spans that frameworks put around calls.
 CREATE MATERIALIZED VIEW llm_steps_mv TO llm_steps AS
@@ -97,10 +112,10 @@ SELECT
     error_type,
     if(error_type != '' AND role = 'tool', 'tool_error', if(error_type = '', '', 'other')) AS error_class,
     scope, trace_id, span_id, parent_span_id, span_name,
-    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND ${content_rank} = '', llm_spans.attributes) AS attributes,
+    mapFilter((key, value) -> length(value) <= 256 AND NOT dictHas('${database}.llm_alias', key) AND ${content_rank} = '', llm_step_spans.attributes) AS attributes,
     received_at
-FROM llm_spans
-WHERE role NOT IN ('llm', 'embedding', 'rerank', 'unmapped', 'carrier');
+FROM llm_step_spans
+WHERE role != 'unmapped';
 
 CREATE MATERIALIZED VIEW llm_calls_mv TO llm_calls AS
 WITH
@@ -349,8 +364,7 @@ WITH
             if(slots['user_id'] != '', slots['user_id'], slots['agent']) AS span_actor,
             arrayDistinct(arrayFilter(prefix -> prefix != '', arrayMap(
                 key -> extract(key, '^((?:trace\\.|session\\.)?(?:evaluations|annotations)\\.\\d+\\.)'), mapKeys(attributes)))) AS prefixes
-        FROM llm_spans
-        WHERE source = 'span'
+        FROM llm_event_spans
     ),
     found AS (
         SELECT

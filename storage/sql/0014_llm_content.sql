@@ -87,6 +87,14 @@ CREATE TABLE llm_messages (
     received_at DateTime64(3)
 ) ENGINE = Null;
 
+-- Spans that may have content: few views look at those that have none, see llm_step_spans.
+CREATE TABLE llm_content_spans AS otlp_spans ENGINE = Null;
+
+CREATE MATERIALIZED VIEW llm_content_spans_mv TO llm_content_spans AS
+SELECT Timestamp, Tenant, ServiceName, TraceId, SpanId, ReceivedAt, SpanAttributes, `Events.Name`, `Events.Attributes`
+FROM otlp_spans
+WHERE reason = '' AND (${content_possible} OR arrayExists(name -> dictHas('${database}.llm_content_key', concat('event:', name)), `Events.Name`));
+
 CREATE MATERIALIZED VIEW llm_span_messages_mv TO llm_messages AS
 WITH
     found AS (
@@ -94,8 +102,7 @@ WITH
             Timestamp, Tenant, ServiceName, TraceId, SpanId, ReceivedAt, `Events.Name`, `Events.Attributes`,
             mapFilter((key, value) -> ${content_rank} != '' AND value NOT IN ('', 'None', 'null', '[]', '{}', '""', '__REDACTED__', '<REDACTED>'), SpanAttributes) AS content,
             ${content_mode} AS mode
-        FROM otlp_spans
-        WHERE reason = '' AND (${content_possible} OR arrayExists(name -> dictHas('${database}.llm_content_key', concat('event:', name)), `Events.Name`))
+        FROM llm_content_spans
     ),
     pieced AS (
         SELECT
