@@ -49,10 +49,11 @@ _VIEWS = {
     "llm_spans_mv": "llm_spans",
     "llm_log_spans_mv": "llm_spans",
     "llm_calls_mv": "llm_calls",
+    "llm_step_spans_mv": "llm_step_spans",
     "llm_steps_mv": "llm_steps",
 }
 _DAYS = "SELECT DISTINCT toUnixTimestamp(toStartOfDay(Timestamp, 'UTC')) AS start FROM {} WHERE {}"
-_REPLACED = ("otel_traces", "otlp_log_records", "llm_spans")
+_REPLACED = ("otel_traces", "otlp_log_records", "llm_spans", "llm_step_spans")
 
 
 class Renormalise:

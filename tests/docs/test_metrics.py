@@ -28,10 +28,10 @@ def declared() -> dict[str, tuple[str, list[str]]]:
     instruments = list(registry._collector_to_names)
     found = {}
     for instrument in instruments:
-        assert isinstance(instrument, MetricWrapperBase)
-        (family,) = instrument.describe()
+        (family,) = instrument.describe() if isinstance(instrument, MetricWrapperBase) else instrument.collect()
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        found[name] = (family.type, list(instrument._labelnames))
+        labelled = instrument if isinstance(instrument, MetricWrapperBase) else family
+        found[name] = (family.type, list(labelled._labelnames))  # type: ignore[union-attr]
     return found
 
 

@@ -15,6 +15,8 @@ CREATE TABLE rewrite_otlp_log_records AS otlp_log_records;
 
 CREATE TABLE rewrite_llm_spans AS llm_spans;
 
+CREATE TABLE rewrite_llm_step_spans AS llm_step_spans;
+
 CREATE TABLE rewrite_llm_calls AS llm_calls;
 
 CREATE TABLE rewrite_llm_steps AS llm_steps;
