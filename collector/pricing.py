@@ -7,13 +7,12 @@ now get their cost, and `llm_calls_1m` what it lacked.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
@@ -190,51 +189,25 @@ class _Run:
 
 
 class PriceKeeper:
-    """Runs pricing at an interval, in a thread beside the event loop."""
+    """Runs pricing, and counts what came of it. Blocking; one thread at a time."""
 
     def __init__(
-        self,
-        pricing: Pricing,
-        metrics: CollectorMetrics,
-        settings: PriceSettings,
-        finish_rewrite: Callable[[], object] = lambda: None,
+        self, pricing: Pricing, metrics: CollectorMetrics, finish_rewrite: Callable[[], object] = lambda: None
     ) -> None:
         """`finish_rewrite` comes before each run: an unfinished rewrite has noted costs that must not change."""
         self._pricing = pricing
         self._finish_rewrite = finish_rewrite
         self._metrics = metrics
-        self._interval = settings.resolve_seconds
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         metrics.prices_unresolved.set_function(lambda: pricing.unresolved)
 
-    async def start(self) -> None:
-        """Finish what the last process was interrupted in, and begin."""
-        if self._interval:
-            with suppress(Exception):  # the first run tries again, and tells
-                await asyncio.to_thread(self._pricing.finish)
-            self._task = asyncio.create_task(self._run())
-
-    async def stop(self, grace: float) -> None:
-        """Wait at most `grace` seconds for a run under way. Idempotent."""
-        self._stopping.set()
-        if self._task:
-            await asyncio.wait([self._task], timeout=grace)
-
-    async def _run(self) -> None:
-        while not self._stopping.is_set():
-            await asyncio.to_thread(self._once)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._interval)
-
-    def _once(self) -> None:
+    def once(self) -> None:
+        """A run that fails is counted, and the next one tries again. Raises StoreError, PriceError."""
         try:
             self._finish_rewrite()
             report = self._pricing.run_once()
-        except Exception as error:
+        except Exception:
             self._metrics.prices_runs.labels("failed").inc()
-            log.warning("prices were not brought up to date; the next run tries again", extra={"error": str(error)})
-            return
+            raise
         self._metrics.prices_runs.labels("finished").inc()
         self._metrics.prices_filled_in.inc(report.calls)
         if report.calls or report.resolved:

@@ -8,12 +8,11 @@ equals the first stored, are noted in `llm_call_repeats`, subtracted from `llm_c
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -141,49 +140,24 @@ class _Run:
 
 
 class Sweeper:
-    """Sweeps at an interval, in a thread beside the event loop."""
+    """Sweeps, and counts what came of it. Blocking; one thread at a time."""
 
     def __init__(
-        self,
-        sweep: Sweep,
-        metrics: CollectorMetrics,
-        settings: SweepSettings,
-        finish_rewrite: Callable[[], object] = lambda: None,
+        self, sweep: Sweep, metrics: CollectorMetrics, finish_rewrite: Callable[[], object] = lambda: None
     ) -> None:
         """`finish_rewrite` comes before each sweep: rows of an unfinished rewrite look like repetitions."""
         self._sweep = sweep
         self._finish_rewrite = finish_rewrite
         self._metrics = metrics
-        self._interval = settings.interval_seconds
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin with a sweep at once: the last process may have been interrupted in one."""
-        if self._interval:
-            self._task = asyncio.create_task(self._run())
-
-    async def stop(self, grace: float) -> None:
-        """Wait at most `grace` seconds for a sweep under way to end after its batch. Idempotent."""
-        self._sweep.stop()
-        self._stopping.set()
-        if self._task:
-            await asyncio.wait([self._task], timeout=grace)
-
-    async def _run(self) -> None:
-        while not self._stopping.is_set():
-            await asyncio.to_thread(self._once)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._interval)
-
-    def _once(self) -> None:
+    def once(self) -> None:
+        """A sweep that fails is counted, and the next one goes on where it stopped. Raises StoreError."""
         try:
             self._finish_rewrite()
             report = self._sweep.run_once()
-        except Exception as error:
+        except Exception:
             self._metrics.sweeps.labels("failed").inc()
-            log.warning("a sweep failed; the next one goes on where it stopped", extra={"error": str(error)})
-            return
+            raise
         self._metrics.sweeps.labels("finished").inc()
         self._metrics.sweep_repeats.inc(report.repeats)
         self._metrics.sweep_seconds.observe(report.seconds)

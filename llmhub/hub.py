@@ -123,16 +123,20 @@ class Hub:
         self.collector = Collector(store, config.collector, registry, config.spool_directory, leftovers=leftovers)
         self.pipeline = self.collector.pipeline
         correcting = threading.RLock()
-        sweep = Sweep(store, correcting)
-        pricing = Pricing(store, config.storage.prices, correcting)
-        rewriter = Rewriter(store, sweep, correcting, pricing.finish)
+        self._sweep = Sweep(store, correcting)
+        self._pricing = Pricing(store, config.storage.prices, correcting)
+        rewriter = Rewriter(store, self._sweep, correcting, self._pricing.finish)
         self._rewrites = Jobs(rewriter)
-        self._sweeper = Sweeper(sweep, self.collector.metrics, config.sweep, rewriter.finish)
-        self._price_keeper = PriceKeeper(pricing, self.collector.metrics, config.storage.prices, rewriter.finish)
-        self._policy = content.PolicyWatch(config.storage.content, store)
-        keeper = RegistryKeeper(store, self.collector.metrics, config.storage.registry, config.receivers.tenant)
-        gaps = Gaps(store, self.collector.metrics)
+        metrics = self.collector.metrics
+        prices = PriceKeeper(self._pricing, metrics, rewriter.finish)
+        sweeper = Sweeper(self._sweep, metrics, rewriter.finish)
+        policy = content.PolicyWatch(config.storage.content, store)
+        keeper = RegistryKeeper(store, metrics, config.storage.registry, config.receivers.tenant)
+        gaps = Gaps(store, metrics)
         self._periodic = [
+            Periodic("prices", prices.once, config.storage.prices.resolve_seconds),
+            Periodic("sweep", sweeper.once, config.sweep.interval_seconds),
+            Periodic("content policy", policy.check, content.LOOK_SECONDS if config.storage.content.policy_file else 0),
             Periodic("registry", keeper.check, config.storage.registry.check_seconds),
             Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
         ]
@@ -153,7 +157,7 @@ class Hub:
         status = Status(self.collector, store, config.collector)
         api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
-        control = control_app(self.collector, status, pricing, self._rewrites, checks)
+        control = control_app(self.collector, status, self._pricing, self._rewrites, checks)
         self._control = ControlServer(control, self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
@@ -191,9 +195,7 @@ class Hub:
         otlp_grpc = await self._open(self._otlp_grpc)
         if self._kafka:
             await self._open(self._kafka)
-        await self._price_keeper.start()
-        self._sweeper.start()
-        self._policy.start()
+        await self._finish_pricing()
         for each in self._periodic:
             each.start()
         self.collector.canary.start()
@@ -210,18 +212,19 @@ class Hub:
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
         self._rewrites.stop()
-        await self._policy.stop()
-        stops = [
-            self._sweeper.stop,
-            self._price_keeper.stop,
-            *(each.stop for each in self._periodic),
-            *reversed(self._started),
-        ]
+        self._sweep.stop()
+        stops = [*(each.stop for each in self._periodic), *reversed(self._started)]
         await asyncio.gather(*(stop(grace) for stop in stops))
         self._started.clear()
         cancelling.cancel()
         # What is not stored by then is in the spool, or was not acknowledged.
         await asyncio.wait([flushing], timeout=grace)
+
+    async def _finish_pricing(self) -> None:
+        """Before a sweep: it would subtract costs that an interrupted run has not brought into the roll-up yet."""
+        if self._config.storage.prices.resolve_seconds:
+            with suppress(Exception):  # the first run tries again, and tells
+                await asyncio.to_thread(self._pricing.finish)
 
     async def _open(
         self,

@@ -15,8 +15,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import CollectorRegistry
 
 from collector.metrics import CollectorMetrics
+from collector.periodic import Periodic
 from collector.pipeline import Pipeline, Signal
-from collector.sweep import Sweep, Sweeper, SweepSettings
+from collector.sweep import Sweep, Sweeper
 from storage.embedded import EmbeddedStore
 from storage.store import StoreError
 from tests.collector.conftest import WithPipeline
@@ -343,12 +344,12 @@ def test_it_runs_beside_the_event_loop_and_counts_what_it_took_out(
     metrics = CollectorMetrics(registry)
 
     async def use() -> None:
-        sweeper = Sweeper(sweep, metrics, SweepSettings(interval_seconds=0.01))
-        sweeper.start()
+        sweeps = Periodic("sweep", Sweeper(sweep, metrics).once, 0.01)
+        sweeps.start()
         while not registry.get_sample_value("llmhub_sweep_repeats_total"):
             await asyncio.sleep(0.01)
-        await sweeper.stop(10)
-        await sweeper.stop(10)
+        await sweeps.stop(10)
+        await sweeps.stop(10)
 
     asyncio.run(asyncio.wait_for(use(), 30))
     assert registry.get_sample_value("llmhub_sweep_repeats_total") == 5
@@ -362,21 +363,22 @@ def test_a_failed_sweep_is_counted_and_tried_again(registry: CollectorRegistry) 
             raise StoreError("away")
 
     async def use() -> None:
-        sweeper = Sweeper(Sweep(Away()), CollectorMetrics(registry), SweepSettings(interval_seconds=0.001))  # type: ignore[arg-type]
-        sweeper.start()
+        sweeper = Sweeper(Sweep(Away()), CollectorMetrics(registry))  # type: ignore[arg-type]
+        sweeps = Periodic("sweep", sweeper.once, 0.001)
+        sweeps.start()
         while (registry.get_sample_value("llmhub_sweep_runs_total", {"outcome": "failed"}) or 0) < 2:
             await asyncio.sleep(0.001)
-        await sweeper.stop(10)
+        await sweeps.stop(10)
 
     asyncio.run(asyncio.wait_for(use(), 30))
 
 
 def test_an_interval_of_0_is_off(sweep: Sweep, registry: CollectorRegistry) -> None:
     async def use() -> None:
-        sweeper = Sweeper(sweep, CollectorMetrics(registry), SweepSettings(interval_seconds=0.0))
-        sweeper.start()
+        sweeps = Periodic("sweep", Sweeper(sweep, CollectorMetrics(registry)).once, 0)
+        sweeps.start()
         await asyncio.sleep(0.05)
-        await sweeper.stop(1)
+        await sweeps.stop(1)
 
     asyncio.run(use())
     assert registry.get_sample_value("llmhub_sweep_runs_total", {"outcome": "finished"}) is None
