@@ -25,6 +25,7 @@ from collector.envelope import Envelope, wrap
 from collector.signals import Signal
 from storage import reference, schema
 from storage.embedded import EmbeddedStore
+from storage.sql import statement
 from tests.collector.direct import store_whole
 
 WORKLOAD = WORKLOADS["large"]
@@ -74,7 +75,7 @@ def look_up_cost(store: EmbeddedStore, rounds: int) -> None:
     """The look-ups alone, over the spans that are stored, into nothing."""
     (row,) = store.rows("SELECT count() AS n, avg(length(SpanAttributes)) AS attributes FROM otel_traces")
     source = "(SELECT *, SpanAttributes AS attributes FROM otel_traces)"
-    slots = schema.fill("${slots}", {**schema.fragments(), "database": store.database})
+    slots = statement("fragments/slots", database=store.database)
     forms = {
         "one look-up an attribute": f"SELECT {slots} AS slots FROM {source}",
         "one look-up an alias (naive)": f"SELECT {', '.join(naive_columns())} FROM otel_traces",

@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from collector.metrics import CollectorMetrics
@@ -32,7 +30,7 @@ from storage.price_store import (
     store_list,
 )
 from storage.prices import Model
-from storage.schema import fill, fragments
+from storage.sql import statement
 from storage.statement import quote_name
 from storage.store import Store
 
@@ -124,12 +122,12 @@ class Pricing:
         return self.run_once()
 
     def _state(self) -> dict[str, Any]:
-        (row,) = self._store.rows(_text("state"))
+        (row,) = self._store.rows(statement("pricing/state"))
         return row
 
     def _resolve(self, now: str, since: int) -> int:
         """Write down what new names mean; returns how many mean something."""
-        names = self._store.rows(_text("names"), params={"since": str(since), "limit": str(MOST_NAMES)})
+        names = self._store.rows(statement("pricing/names"), params={"since": str(since), "limit": str(MOST_NAMES)})
         if now != self._book_state:
             self._book, self._book_state = open_book(self._store, self._settings), now
             self._hopeless.clear()
@@ -180,12 +178,12 @@ class _Run:
         self._number += 1
 
     def _noted(self) -> int:
-        (row,) = self._store.rows(_text("found"), params={"run": str(self._number)})
+        (row,) = self._store.rows(statement("pricing/found"), params={"run": str(self._number)})
         return int(row["calls"])
 
     def _execute(self, name: str, **values: int | str) -> None:
-        variables = {**values, "run": self._number, "database": self._store.database}
-        self._store.execute(fill(_text(name), {**fragments(), **{key: str(value) for key, value in variables.items()}}))
+        database = self._store.database
+        self._store.execute(statement(f"pricing/{name}", run=self._number, database=database, **values))
 
 
 class PriceKeeper:
@@ -212,8 +210,3 @@ class PriceKeeper:
         self._metrics.prices_filled_in.inc(report.calls)
         if report.calls or report.resolved:
             log.info("priced calls of new models", extra={"names": report.resolved, "calls": report.calls})
-
-
-@cache
-def _text(name: str) -> str:
-    return resources.files("storage").joinpath(f"sql/pricing/{name}.sql").read_text(encoding="utf-8")

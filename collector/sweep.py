@@ -14,12 +14,10 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from collector.metrics import CollectorMetrics
-from storage import schema
+from storage.sql import statement
 from storage.statement import quote_name
 from storage.store import Store
 
@@ -76,7 +74,7 @@ class Sweep:
 
     def _run(self) -> SweepReport:
         started = time.perf_counter()
-        (state,) = self._store.rows(_text("state"))
+        (state,) = self._store.rows(statement("sweep/state"))
         run = _Run(self._store, state["sweep"] + 1, state["block"])
         run.finish()
         if state["newest"] != state["block"]:
@@ -89,7 +87,7 @@ class Sweep:
     def _look(self, run: _Run, newest: int) -> bool:
         """Note the repetitions, slice by slice; False when told to stop before the end."""
         params = {"since": str(run.block), "until": str(newest), "slice": str(self._batch)}
-        for each in self._store.rows(_text("slices"), params=params):
+        for each in self._store.rows(statement("sweep/slices"), params=params):
             # A batch may be cut off by its size, so what is left of the slice is looked at again.
             while run.find(each["first"], each["last"], self._batch) >= self._batch:
                 run.finish()
@@ -129,14 +127,12 @@ class _Run:
         self._sweep += 1
 
     def _found(self) -> tuple[int, int]:
-        (row,) = self._store.rows(_text("found"), params={"sweep": str(self._sweep)})
+        (row,) = self._store.rows(statement("sweep/found"), params={"sweep": str(self._sweep)})
         return row["repeats"], row["minutes"]
 
     def _execute(self, name: str, **values: int) -> None:
-        variables = {**values, "sweep": self._sweep, "database": quote_name(self._store.database)}
-        self._store.execute(
-            schema.fill(_text(name), {**schema.fragments(), **{key: str(value) for key, value in variables.items()}})
-        )
+        database = quote_name(self._store.database)
+        self._store.execute(statement(f"sweep/{name}", sweep=self._sweep, database=database, **values))
 
 
 class Sweeper:
@@ -163,8 +159,3 @@ class Sweeper:
         self._metrics.sweep_seconds.observe(report.seconds)
         if report.repeats:
             log.info("took repeated calls out", extra={"calls": report.repeats, "seconds": round(report.seconds, 3)})
-
-
-@cache
-def _text(name: str) -> str:
-    return resources.files("storage").joinpath(f"sql/sweep/{name}.sql").read_text(encoding="utf-8")
