@@ -33,7 +33,7 @@ from llmhub.control_app import control_app
 from llmhub.status import Status
 from receivers.events import EventMetrics, event_routes
 from receivers.http_server import HttpServer
-from receivers.intake import DeadLetterSink, Intake, SingleTenant, TenantResolver
+from receivers.intake import Intake, SingleTenant, TenantResolver
 from receivers.intake_budget import IntakeBudget
 from receivers.kafka import KafkaIntake, KafkaMetrics, KafkaReceiver
 from receivers.otlp_grpc import OtlpGrpcReceiver
@@ -171,8 +171,7 @@ class Hub:
         if not settings.brokers:
             return None
         own = SingleTenant(settings.tenant) if settings.tenant else tenants
-        dead_letters = self.pipeline if isinstance(self.pipeline, DeadLetterSink) else None
-        return KafkaReceiver(intake, settings, own, dead_letters, metrics)
+        return KafkaReceiver(intake, settings, own, self.pipeline, metrics)
 
     def _clickhouse_server(self) -> HttpServer | None:
         if not isinstance(self.store, EmbeddedStore):
