@@ -242,6 +242,19 @@ def test_only_the_range_and_the_service_that_are_named_are_repriced(
     check(llm_store, tenant)
 
 
+@pytest.mark.parametrize(
+    ("kind", "tenant"), [("reprice", "${price} ${rewrite}"), ("renormalise", "${price} ${one_block}")]
+)
+def test_the_name_of_a_tenant_is_not_taken_for_a_placeholder(
+    llm_store: EmbeddedStore, send: Send, scope: Scope, set_prices: SetPrices, kind: str
+) -> None:
+    send(spans(2, days=0))
+    before = cost(llm_store, scope.tenant)
+    set_prices(3.0)
+    rewriter(llm_store).run(kind, scope)
+    assert cost(llm_store, scope.tenant) == pytest.approx(3 * before)
+
+
 def test_a_model_that_gets_a_price_is_priced(llm_store: EmbeddedStore, send: Send, tenant: str, scope: Scope) -> None:
     send(spans(4))
     llm_store.execute(
