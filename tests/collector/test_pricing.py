@@ -20,7 +20,7 @@ from storage import reference
 from storage.embedded import EmbeddedStore
 from storage.overrides import PriceOverride, PriceSettings
 from storage.price_store import PriceError
-from tests.collector.test_sweep import Crash, Crashing
+from tests.collector.crashing import Crash, Crashing
 from tests.storage.test_prices import insert, insert_call
 
 JUNE = datetime(2026, 6, 1, tzinfo=UTC)

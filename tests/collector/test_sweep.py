@@ -21,6 +21,7 @@ from collector.sweep import Sweep, Sweeper
 from storage.embedded import EmbeddedStore
 from storage.store import StoreError
 from tests.collector.conftest import WithPipeline
+from tests.collector.crashing import Crash, Crashing
 from tests.collector.requests import SECOND, call, traces
 
 Row = dict[str, Any]
@@ -30,30 +31,6 @@ SUMS = (
     "calls, errors, streams, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, "
     "cost, unpriced_calls, duration_sum"
 )
-
-
-class Crash(Exception):
-    pass
-
-
-class Crashing:
-    """A store whose process dies before or after the statement that has `word` in its first line or two."""
-
-    def __init__(self, store: EmbeddedStore, word: str, *, after: bool) -> None:
-        self._store = store
-        self._word = word
-        self._after = after
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def execute(self, sql: str) -> None:
-        code = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
-        hit = self._word in code.partition("(")[0]
-        if self._after or not hit:
-            self._store.execute(sql)
-        if hit:
-            raise Crash
 
 
 @pytest.fixture
