@@ -127,19 +127,7 @@ class Hub:
         self._pricing = Pricing(store, config.storage.prices, correcting)
         rewriter = Rewriter(store, self._sweep, correcting, self._pricing.finish)
         self._rewrites = Jobs(rewriter)
-        metrics = self.collector.metrics
-        prices = PriceKeeper(self._pricing, metrics, rewriter.finish)
-        sweeper = Sweeper(self._sweep, metrics, rewriter.finish)
-        policy = content.PolicyWatch(config.storage.content, store)
-        keeper = RegistryKeeper(store, metrics, config.storage.registry, config.receivers.tenant)
-        gaps = Gaps(store, metrics)
-        self._periodic = [
-            Periodic("prices", prices.once, config.storage.prices.resolve_seconds),
-            Periodic("sweep", sweeper.once, config.sweep.interval_seconds),
-            Periodic("content policy", policy.check, content.LOOK_SECONDS if config.storage.content.policy_file else 0),
-            Periodic("registry", keeper.check, config.storage.registry.check_seconds),
-            Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
-        ]
+        self._periodic = self._schedule(rewriter.finish)
         tenants = SingleTenant(config.receivers.tenant)
         kafka_metrics = KafkaMetrics(registry)
         self._kafka_intake = self._producer(kafka_metrics)
@@ -161,6 +149,21 @@ class Hub:
         self._control = ControlServer(control, self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
+
+    def _schedule(self, finish_rewrite: Callable[[], object]) -> list[Periodic]:
+        config, store, metrics = self._config, self.store, self.collector.metrics
+        prices = PriceKeeper(self._pricing, metrics, finish_rewrite)
+        sweeper = Sweeper(self._sweep, metrics, finish_rewrite)
+        policy = content.PolicyWatch(config.storage.content, store)
+        keeper = RegistryKeeper(store, metrics, config.storage.registry, config.receivers.tenant)
+        gaps = Gaps(store, metrics)
+        return [
+            Periodic("prices", prices.once, config.storage.prices.resolve_seconds),
+            Periodic("sweep", sweeper.once, config.sweep.interval_seconds),
+            Periodic("content policy", policy.check, content.LOOK_SECONDS if config.storage.content.policy_file else 0),
+            Periodic("registry", keeper.check, config.storage.registry.check_seconds),
+            Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
+        ]
 
     def _producer(self, metrics: KafkaMetrics) -> KafkaIntake | None:
         settings = self._config.receivers.kafka.producer
