@@ -9,7 +9,6 @@ benchmarks/README.md says what is measured and has results.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import tempfile
 import time
@@ -17,14 +16,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import resources
 from pathlib import Path
 
 from benchmarks.load import WORKLOADS, Requests
 from collector.envelope import Envelope, wrap
 from collector.signals import Signal
-from storage import reference, schema
+from storage import data, reference, schema
 from storage.embedded import EmbeddedStore
+from storage.sql import statement
 from tests.collector.direct import store_whole
 
 WORKLOAD = WORKLOADS["large"]
@@ -74,7 +73,7 @@ def look_up_cost(store: EmbeddedStore, rounds: int) -> None:
     """The look-ups alone, over the spans that are stored, into nothing."""
     (row,) = store.rows("SELECT count() AS n, avg(length(SpanAttributes)) AS attributes FROM otel_traces")
     source = "(SELECT *, SpanAttributes AS attributes FROM otel_traces)"
-    slots = schema.fill("${slots}", {**schema.fragments(), "database": store.database})
+    slots = statement("fragments/slots", database=store.database)
     forms = {
         "one look-up an attribute": f"SELECT {slots} AS slots FROM {source}",
         "one look-up an alias (naive)": f"SELECT {', '.join(naive_columns())} FROM otel_traces",
@@ -90,9 +89,8 @@ def look_up_cost(store: EmbeddedStore, rounds: int) -> None:
 def naive_columns() -> Iterator[str]:
     """For each slot the first of its keys that is there, each looked for in the map of the span."""
     keys = defaultdict(list)
-    with resources.files("storage").joinpath("data/aliases.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            keys[row["slot"]].append(row["key"])
+    for row in data.rows("aliases"):
+        keys[row["slot"]].append(row["key"])
     for slot, names in keys.items():
         values = ", ".join(f"SpanAttributes['{name}']" for name in names)
         yield f"arrayFirst(value -> value != '', [{values}]) AS `{slot}`"

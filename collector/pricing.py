@@ -7,16 +7,13 @@ now get their cost, and `llm_calls_1m` what it lacked.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from collector.metrics import CollectorMetrics
@@ -33,7 +30,7 @@ from storage.price_store import (
     store_list,
 )
 from storage.prices import Model
-from storage.schema import fill, fragments
+from storage.sql import statement
 from storage.statement import quote_name
 from storage.store import Store
 
@@ -125,12 +122,12 @@ class Pricing:
         return self.run_once()
 
     def _state(self) -> dict[str, Any]:
-        (row,) = self._store.rows(_text("state"))
+        (row,) = self._store.rows(statement("pricing/state"))
         return row
 
     def _resolve(self, now: str, since: int) -> int:
         """Write down what new names mean; returns how many mean something."""
-        names = self._store.rows(_text("names"), params={"since": str(since), "limit": str(MOST_NAMES)})
+        names = self._store.rows(statement("pricing/names"), params={"since": str(since), "limit": str(MOST_NAMES)})
         if now != self._book_state:
             self._book, self._book_state = open_book(self._store, self._settings), now
             self._hopeless.clear()
@@ -181,66 +178,35 @@ class _Run:
         self._number += 1
 
     def _noted(self) -> int:
-        (row,) = self._store.rows(_text("found"), params={"run": str(self._number)})
+        (row,) = self._store.rows(statement("pricing/found"), params={"run": str(self._number)})
         return int(row["calls"])
 
     def _execute(self, name: str, **values: int | str) -> None:
-        variables = {**values, "run": self._number, "database": self._store.database}
-        self._store.execute(fill(_text(name), {**fragments(), **{key: str(value) for key, value in variables.items()}}))
+        database = self._store.database
+        self._store.execute(statement(f"pricing/{name}", run=self._number, database=database, **values))
 
 
 class PriceKeeper:
-    """Runs pricing at an interval, in a thread beside the event loop."""
+    """Runs pricing, and counts what came of it. Blocking; one thread at a time."""
 
     def __init__(
-        self,
-        pricing: Pricing,
-        metrics: CollectorMetrics,
-        settings: PriceSettings,
-        finish_rewrite: Callable[[], object] = lambda: None,
+        self, pricing: Pricing, metrics: CollectorMetrics, finish_rewrite: Callable[[], object] = lambda: None
     ) -> None:
         """`finish_rewrite` comes before each run: an unfinished rewrite has noted costs that must not change."""
         self._pricing = pricing
         self._finish_rewrite = finish_rewrite
         self._metrics = metrics
-        self._interval = settings.resolve_seconds
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         metrics.prices_unresolved.set_function(lambda: pricing.unresolved)
 
-    async def start(self) -> None:
-        """Finish what the last process was interrupted in, and begin."""
-        if self._interval:
-            with suppress(Exception):  # the first run tries again, and tells
-                await asyncio.to_thread(self._pricing.finish)
-            self._task = asyncio.create_task(self._run())
-
-    async def stop(self, grace: float) -> None:
-        """Wait at most `grace` seconds for a run under way. Idempotent."""
-        self._stopping.set()
-        if self._task:
-            await asyncio.wait([self._task], timeout=grace)
-
-    async def _run(self) -> None:
-        while not self._stopping.is_set():
-            await asyncio.to_thread(self._once)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._interval)
-
-    def _once(self) -> None:
+    def once(self) -> None:
+        """A run that fails is counted, and the next one tries again. Raises StoreError, PriceError."""
         try:
             self._finish_rewrite()
             report = self._pricing.run_once()
-        except Exception as error:
+        except Exception:
             self._metrics.prices_runs.labels("failed").inc()
-            log.warning("prices were not brought up to date; the next run tries again", extra={"error": str(error)})
-            return
+            raise
         self._metrics.prices_runs.labels("finished").inc()
         self._metrics.prices_filled_in.inc(report.calls)
         if report.calls or report.resolved:
             log.info("priced calls of new models", extra={"names": report.resolved, "calls": report.calls})
-
-
-@cache
-def _text(name: str) -> str:
-    return resources.files("storage").joinpath(f"sql/pricing/{name}.sql").read_text(encoding="utf-8")

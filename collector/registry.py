@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
+from collector.file_stamp import Stamp, file_stamp
 from collector.metrics import CollectorMetrics
 from storage import registry
 from storage.registry import RegistryError, RegistrySettings
@@ -23,12 +23,12 @@ class RegistryKeeper:
         self._metrics = metrics
         self._path = Path(settings.path) if settings.path else None
         self._tenant = tenant
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Stamp | None = None
         self._events = ""
 
     def check(self) -> None:
         """Take over what is new. A file that cannot be used changes nothing, and is told once. Raises StoreError."""
-        if self._path and (stamp := _stamp(self._path)) != self._seen:
+        if self._path and (stamp := file_stamp(self._path)) != self._seen:
             self._load(self._path)
             self._seen = stamp
         events = registry.events_version(self._store)
@@ -47,12 +47,3 @@ class RegistryKeeper:
         else:
             self._metrics.registry_loads.labels("loaded").inc()
             self._metrics.registry_good.set(1)
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    """Differs when the file does; also when it is gone, or replaced by one of the same time and size."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -8,19 +8,16 @@ equals the first stored, are noted in `llm_call_repeats`, subtracted from `llm_c
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from collector.metrics import CollectorMetrics
-from storage import schema
+from storage.sql import statement
 from storage.statement import quote_name
 from storage.store import Store
 
@@ -77,7 +74,7 @@ class Sweep:
 
     def _run(self) -> SweepReport:
         started = time.perf_counter()
-        (state,) = self._store.rows(_text("state"))
+        (state,) = self._store.rows(statement("sweep/state"))
         run = _Run(self._store, state["sweep"] + 1, state["block"])
         run.finish()
         if state["newest"] != state["block"]:
@@ -90,7 +87,7 @@ class Sweep:
     def _look(self, run: _Run, newest: int) -> bool:
         """Note the repetitions, slice by slice; False when told to stop before the end."""
         params = {"since": str(run.block), "until": str(newest), "slice": str(self._batch)}
-        for each in self._store.rows(_text("slices"), params=params):
+        for each in self._store.rows(statement("sweep/slices"), params=params):
             # A batch may be cut off by its size, so what is left of the slice is looked at again.
             while run.find(each["first"], each["last"], self._batch) >= self._batch:
                 run.finish()
@@ -130,67 +127,35 @@ class _Run:
         self._sweep += 1
 
     def _found(self) -> tuple[int, int]:
-        (row,) = self._store.rows(_text("found"), params={"sweep": str(self._sweep)})
+        (row,) = self._store.rows(statement("sweep/found"), params={"sweep": str(self._sweep)})
         return row["repeats"], row["minutes"]
 
     def _execute(self, name: str, **values: int) -> None:
-        variables = {**values, "sweep": self._sweep, "database": quote_name(self._store.database)}
-        self._store.execute(
-            schema.fill(_text(name), {**schema.fragments(), **{key: str(value) for key, value in variables.items()}})
-        )
+        database = quote_name(self._store.database)
+        self._store.execute(statement(f"sweep/{name}", sweep=self._sweep, database=database, **values))
 
 
 class Sweeper:
-    """Sweeps at an interval, in a thread beside the event loop."""
+    """Sweeps, and counts what came of it. Blocking; one thread at a time."""
 
     def __init__(
-        self,
-        sweep: Sweep,
-        metrics: CollectorMetrics,
-        settings: SweepSettings,
-        finish_rewrite: Callable[[], object] = lambda: None,
+        self, sweep: Sweep, metrics: CollectorMetrics, finish_rewrite: Callable[[], object] = lambda: None
     ) -> None:
         """`finish_rewrite` comes before each sweep: rows of an unfinished rewrite look like repetitions."""
         self._sweep = sweep
         self._finish_rewrite = finish_rewrite
         self._metrics = metrics
-        self._interval = settings.interval_seconds
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin with a sweep at once: the last process may have been interrupted in one."""
-        if self._interval:
-            self._task = asyncio.create_task(self._run())
-
-    async def stop(self, grace: float) -> None:
-        """Wait at most `grace` seconds for a sweep under way to end after its batch. Idempotent."""
-        self._sweep.stop()
-        self._stopping.set()
-        if self._task:
-            await asyncio.wait([self._task], timeout=grace)
-
-    async def _run(self) -> None:
-        while not self._stopping.is_set():
-            await asyncio.to_thread(self._once)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._interval)
-
-    def _once(self) -> None:
+    def once(self) -> None:
+        """A sweep that fails is counted, and the next one goes on where it stopped. Raises StoreError."""
         try:
             self._finish_rewrite()
             report = self._sweep.run_once()
-        except Exception as error:
+        except Exception:
             self._metrics.sweeps.labels("failed").inc()
-            log.warning("a sweep failed; the next one goes on where it stopped", extra={"error": str(error)})
-            return
+            raise
         self._metrics.sweeps.labels("finished").inc()
         self._metrics.sweep_repeats.inc(report.repeats)
         self._metrics.sweep_seconds.observe(report.seconds)
         if report.repeats:
             log.info("took repeated calls out", extra={"calls": report.repeats, "seconds": round(report.seconds, 3)})
-
-
-@cache
-def _text(name: str) -> str:
-    return resources.files("storage").joinpath(f"sql/sweep/{name}.sql").read_text(encoding="utf-8")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from collector.file_stamp import file_stamp
 from storage.content_policy import MODES, ContentPolicy, ContentSettings, ModeRule, PolicyError, Redaction, keep_for
 from storage.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 5.0
+LOOK_SECONDS = 5.0
+"""Pause between two looks at the policy file."""
 
 
 def apply(settings: ContentSettings, store: Store) -> None:
@@ -55,31 +55,19 @@ def _read(path: str) -> dict[str, Any]:
 
 
 class PolicyWatch:
-    """Puts a changed policy file into force while the hub runs; one that cannot be used changes nothing."""
+    """Puts a changed policy file into force; one that cannot be used changes nothing. Blocking; one thread at a time."""
 
-    def __init__(self, settings: ContentSettings, store: Store, *, look_seconds: float = _LOOK_SECONDS) -> None:
+    def __init__(self, settings: ContentSettings, store: Store) -> None:
+        """The file is in force as it is now."""
         self._settings = settings
         self._store = store
-        self._look_seconds = look_seconds
-        self._seen = self._state()
-        self._task: asyncio.Task[None] | None = None
+        self._seen = file_stamp(settings.policy_file)
 
-    def start(self) -> None:
-        if self._settings.policy_file:
-            self._task = asyncio.create_task(self._watch())
-
-    async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._look_seconds)
-            if (state := self._state()) != self._seen:
-                self._seen = state
-                await asyncio.to_thread(self._reload)
+    def check(self) -> None:
+        """Read the file again if it is another one by now."""
+        if (stamp := file_stamp(self._settings.policy_file)) != self._seen:
+            self._seen = stamp
+            self._reload()
 
     def _reload(self) -> None:
         try:
@@ -88,10 +76,3 @@ class PolicyWatch:
             log.error("the content policy stays as it was: %s", error)
         else:
             log.info("the content policy was read again", extra={"changed": changed})
-
-    def _state(self) -> tuple[int, int]:
-        try:
-            found = Path(self._settings.policy_file).stat()
-        except OSError:
-            return (0, 0)
-        return (found.st_mtime_ns, found.st_size)

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Body, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from collector.assembly import Collector
+from collector.dead_letters import DeadLetter
 from collector.pricing import Pricing
 from collector.rewrite import Busy, Job, Jobs, Scope
 from llmhub.api import Check, failing
@@ -52,7 +53,6 @@ def control_app(
 ) -> FastAPI:
     """JSON in and out. Errors are {"detail": what is wrong}. `checks` are those of /readyz."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    letters = collector.dead_letters
 
     @app.exception_handler(StoreError)
     async def store_error(_: Request, error: StoreError) -> JSONResponse:
@@ -74,19 +74,27 @@ def control_app(
     async def report() -> dict[str, Any]:
         return await status.report()
 
-    @app.get("/dlq")
+    for routes in (_dead_letters(collector), _rewrites(rewrites), _prices(pricing)):
+        app.include_router(routes)
+    return app
+
+
+def _dead_letters(collector: Collector) -> APIRouter:
+    routes, letters = APIRouter(prefix="/dlq"), collector.dead_letters
+
+    @routes.get("")
     async def newest(limit: int) -> list[dict[str, Any]]:
         return await asyncio.to_thread(letters.newest, limit)
 
-    @app.get("/dlq/replayable")
+    @routes.get("/replayable")
     async def replayable() -> list[int]:
         return await asyncio.to_thread(letters.replayable)
 
-    @app.get("/dlq/older")
+    @routes.get("/older")
     async def older(days: float) -> list[int]:
         return await asyncio.to_thread(letters.older_than, days)
 
-    @app.get("/dlq/{request_id}")
+    @routes.get("/{request_id}")
     async def show(request_id: int) -> dict[str, Any]:
         try:
             letter = await asyncio.to_thread(letters.get, request_id)
@@ -94,45 +102,61 @@ def control_app(
             raise HTTPException(409, f"dead letter {request_id}: {error}; set collector.spool.key_file") from error
         if letter is None:
             raise HTTPException(404, f"there is no dead letter {request_id}: `llmhub dlq list` shows them")
-        return {
-            **{name: getattr(letter, name) for name in ("request_id", "tenant", "reason", "records", "replayed")},
-            "signal": letter.signal.value,
-            "received_ns": letter.received_ns,
-            "size": len(letter.body),
-            "body": base64.b64encode(letter.body).decode(),
-        }
+        return _letter(letter)
 
-    @app.post("/dlq/replay")
+    @routes.post("/replay")
     async def replay(request_ids: Ids) -> list[dict[str, Any]]:
         done = await asyncio.gather(*map(collector.replayer.replay, request_ids[:REPLAY_MOST]))
         return [{"request_id": each.request_id, "outcome": each.outcome, "detail": each.detail} for each in done]
 
-    @app.post("/dlq/purge")
+    @routes.post("/purge")
     async def purge(request_ids: Ids) -> int:
         return await asyncio.to_thread(letters.purge, request_ids)
 
-    @app.post("/rewrites")
+    return routes
+
+
+def _letter(letter: DeadLetter) -> dict[str, Any]:
+    names = ("request_id", "tenant", "reason", "records", "replayed", "received_ns")
+    return {
+        **{name: getattr(letter, name) for name in names},
+        "signal": letter.signal.value,
+        "size": len(letter.body),
+        "body": base64.b64encode(letter.body).decode(),
+    }
+
+
+def _rewrites(jobs: Jobs) -> APIRouter:
+    routes = APIRouter(prefix="/rewrites")
+
+    @routes.post("")
     async def rewrite(wanted: Rewrite) -> str:
         try:
-            rewrites.start(wanted.job)
+            jobs.start(wanted.job)
         except Busy as error:
             raise HTTPException(409, str(error)) from error
         return "started"
 
-    @app.get("/rewrites")
+    @routes.get("")
     async def rewriting() -> dict[str, Any]:
-        return rewrites.state()
+        return jobs.state()
 
-    @app.post("/prices/override")
+    return routes
+
+
+def _prices(pricing: Pricing) -> APIRouter:
+    routes = APIRouter(prefix="/prices")
+
+    @routes.post("/override")
     async def override(document: Document) -> dict[str, Any]:
         return asdict(await asyncio.to_thread(pricing.override, document))
 
-    @app.post("/prices/override/remove")
+    @routes.post("/override/remove")
     async def remove_override(document: Document) -> dict[str, Any]:
         return asdict(await asyncio.to_thread(pricing.remove_override, document))
 
-    @app.post("/prices/refresh")
+    @routes.post("/refresh")
     async def refresh(document: Document, source: Document) -> dict[str, Any]:
         return asdict(await asyncio.to_thread(pricing.refresh, document, source))
 
-    return app
+    return routes

@@ -33,7 +33,7 @@ from llmhub.control_app import control_app
 from llmhub.status import Status
 from receivers.events import EventMetrics, event_routes
 from receivers.http_server import HttpServer
-from receivers.intake import DeadLetterSink, Intake, SingleTenant, TenantResolver
+from receivers.intake import Intake, SingleTenant, TenantResolver
 from receivers.intake_budget import IntakeBudget
 from receivers.kafka import KafkaIntake, KafkaMetrics, KafkaReceiver
 from receivers.otlp_grpc import OtlpGrpcReceiver
@@ -123,19 +123,11 @@ class Hub:
         self.collector = Collector(store, config.collector, registry, config.spool_directory, leftovers=leftovers)
         self.pipeline = self.collector.pipeline
         correcting = threading.RLock()
-        sweep = Sweep(store, correcting)
-        pricing = Pricing(store, config.storage.prices, correcting)
-        rewriter = Rewriter(store, sweep, correcting, pricing.finish)
+        self._sweep = Sweep(store, correcting)
+        self._pricing = Pricing(store, config.storage.prices, correcting)
+        rewriter = Rewriter(store, self._sweep, correcting, self._pricing.finish)
         self._rewrites = Jobs(rewriter)
-        self._sweeper = Sweeper(sweep, self.collector.metrics, config.sweep, rewriter.finish)
-        self._price_keeper = PriceKeeper(pricing, self.collector.metrics, config.storage.prices, rewriter.finish)
-        self._policy = content.PolicyWatch(config.storage.content, store)
-        keeper = RegistryKeeper(store, self.collector.metrics, config.storage.registry, config.receivers.tenant)
-        gaps = Gaps(store, self.collector.metrics)
-        self._periodic = [
-            Periodic("registry", keeper.check, config.storage.registry.check_seconds),
-            Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
-        ]
+        self._periodic = self._schedule(rewriter.finish)
         tenants = SingleTenant(config.receivers.tenant)
         kafka_metrics = KafkaMetrics(registry)
         self._kafka_intake = self._producer(kafka_metrics)
@@ -153,10 +145,25 @@ class Hub:
         status = Status(self.collector, store, config.collector)
         api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
-        control = control_app(self.collector, status, pricing, self._rewrites, checks)
+        control = control_app(self.collector, status, self._pricing, self._rewrites, checks)
         self._control = ControlServer(control, self.collector.spool.directory)
         self._clickhouse_http = self._clickhouse_server()
         self._started: list[Callable[[float], Awaitable[None]]] = []
+
+    def _schedule(self, finish_rewrite: Callable[[], object]) -> list[Periodic]:
+        config, store, metrics = self._config, self.store, self.collector.metrics
+        prices = PriceKeeper(self._pricing, metrics, finish_rewrite)
+        sweeper = Sweeper(self._sweep, metrics, finish_rewrite)
+        policy = content.PolicyWatch(config.storage.content, store)
+        keeper = RegistryKeeper(store, metrics, config.storage.registry, config.receivers.tenant)
+        gaps = Gaps(store, metrics)
+        return [
+            Periodic("prices", prices.once, config.storage.prices.resolve_seconds),
+            Periodic("sweep", sweeper.once, config.sweep.interval_seconds),
+            Periodic("content policy", policy.check, content.LOOK_SECONDS if config.storage.content.policy_file else 0),
+            Periodic("registry", keeper.check, config.storage.registry.check_seconds),
+            Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
+        ]
 
     def _producer(self, metrics: KafkaMetrics) -> KafkaIntake | None:
         settings = self._config.receivers.kafka.producer
@@ -167,8 +174,7 @@ class Hub:
         if not settings.brokers:
             return None
         own = SingleTenant(settings.tenant) if settings.tenant else tenants
-        dead_letters = self.pipeline if isinstance(self.pipeline, DeadLetterSink) else None
-        return KafkaReceiver(intake, settings, own, dead_letters, metrics)
+        return KafkaReceiver(intake, settings, own, self.pipeline, metrics)
 
     def _clickhouse_server(self) -> HttpServer | None:
         if not isinstance(self.store, EmbeddedStore):
@@ -191,9 +197,7 @@ class Hub:
         otlp_grpc = await self._open(self._otlp_grpc)
         if self._kafka:
             await self._open(self._kafka)
-        await self._price_keeper.start()
-        self._sweeper.start()
-        self._policy.start()
+        await self._finish_pricing()
         for each in self._periodic:
             each.start()
         self.collector.canary.start()
@@ -210,18 +214,19 @@ class Hub:
         flushing = asyncio.create_task(self.collector.close(grace / 2))
         cancelling = asyncio.create_task(self._cancel_queries(grace / 2))
         self._rewrites.stop()
-        await self._policy.stop()
-        stops = [
-            self._sweeper.stop,
-            self._price_keeper.stop,
-            *(each.stop for each in self._periodic),
-            *reversed(self._started),
-        ]
+        self._sweep.stop()
+        stops = [*(each.stop for each in self._periodic), *reversed(self._started)]
         await asyncio.gather(*(stop(grace) for stop in stops))
         self._started.clear()
         cancelling.cancel()
         # What is not stored by then is in the spool, or was not acknowledged.
         await asyncio.wait([flushing], timeout=grace)
+
+    async def _finish_pricing(self) -> None:
+        """Before a sweep: it would subtract costs that an interrupted run has not brought into the roll-up yet."""
+        if self._config.storage.prices.resolve_seconds:
+            with suppress(Exception):  # the first run tries again, and tells
+                await asyncio.to_thread(self._pricing.finish)
 
     async def _open(
         self,

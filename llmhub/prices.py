@@ -20,7 +20,7 @@ from llmhub.query import open_reader
 from storage.overrides import FIRST_DAY, LAST_DAY
 from storage.price_store import PriceError, parse_list, parse_override
 from storage.rates import SECOND
-from storage.schema import fill, fragments
+from storage.sql import statement
 from storage.store import DATABASE
 
 prices_app = typer.Typer(no_args_is_help=True, help="What calls cost.")
@@ -36,15 +36,6 @@ WHERE {at:DateTime('UTC')} BETWEEN valid_from AND valid_to AND positionCaseInsen
     AND ({provider:String} = '' OR startsWith(price_id, concat({provider:String}, '/')) OR endsWith(price_id, concat('@', {provider:String})))
     AND ({tenant:String} = '' OR tenant IN ({tenant:String}, ''))
 ORDER BY price_id, tenant, tier
-"""
-_PRICE_ID = """
-SELECT ${price_id} AS price_id
-FROM (
-    SELECT
-        {tenant:String} AS tenant, {model:String} AS model, model AS request_model,
-        dictGetOrDefault('${database}.llm_provider', 'provider', lower({provider:String}), lower({provider:String})) AS provider,
-        ${short_key} AS short_key
-)
 """
 _SHOW = """
 SELECT price_id, tenant, tier, prices, steps, units, valid_from, valid_to, version
@@ -104,8 +95,8 @@ def show_price(
     Example: llmhub prices show gpt-4o --provider openai
     """
     with failures():
-        sql = fill(_PRICE_ID, {**fragments(), "database": DATABASE})
-        (found,) = _rows(context, sql, model=model, provider=provider, tenant=tenant)
+        lookup = statement("pricing/lookup", database=DATABASE)
+        (found,) = _rows(context, lookup, model=model, provider=provider, tenant=tenant)
         rows = _rows(context, _SHOW, price_id=found["price_id"], tenant=tenant)
     if not rows:
         say(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from collector.errors import HubError
 from collector.pipeline import Acknowledgement, Signal
@@ -22,7 +22,6 @@ class Intake(Protocol):
         ...
 
 
-@runtime_checkable
 class DeadLetterSink(Protocol):
     """Where a receiver leaves what it cannot even submit and nobody will send again, such as a message from a queue."""
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from importlib import resources
 from zlib import crc32
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from collector.signals import Signal
+from storage import data
 
-
-def _model_keys() -> frozenset[str]:
-    with resources.files("storage").joinpath("data/aliases.csv").open(encoding="utf-8") as file:
-        slots = ("request_model", "response_model", "model_name")
-        return frozenset(row["key"] for row in csv.DictReader(file) if row["slot"] in slots)
-
-
-_MODEL_KEYS = _model_keys()
+_MODEL_SLOTS = ("request_model", "response_model", "model_name")
+_MODEL_KEYS = frozenset(row["key"] for row in data.rows("aliases") if row["slot"] in _MODEL_SLOTS)
 
 
 class BadFilter(ValueError):

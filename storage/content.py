@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
 
+from storage import data
 from storage.statement import quote
 
 # An attribute that is part of a flattened list is known by the name of the list: llm.input_messages.0.message.content.
@@ -27,7 +26,7 @@ _ROLE = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message|(?:\w+\.)?(us
 def rows() -> Iterator[dict[str, str]]:
     """The rows of llm_content_keys. Within a direction the order of the file is the order of preference."""
     ranks: dict[tuple[str, str], str] = {}
-    for row in _csv():
+    for row in data.rows("content"):
         name = (row["direction"], row["source"])
         ranks.setdefault(name, f"{row['direction'][:1] or 'e'}{len(ranks):02}")
         found = _ROLE.fullmatch(row["key"]) if row["kind"] == "event" else None
@@ -52,9 +51,4 @@ def key_sql(key: str) -> str:
 
 @cache
 def _attributes() -> frozenset[str]:
-    return frozenset(row["key"] for row in _csv() if row["kind"] == "attribute")
-
-
-def _csv() -> Iterator[dict[str, str]]:
-    with resources.files("storage").joinpath("data/content.csv").open(encoding="utf-8") as file:
-        yield from csv.DictReader(file)
+    return frozenset(row["key"] for row in data.rows("content") if row["kind"] == "attribute")

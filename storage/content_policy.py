@@ -5,15 +5,13 @@ Both are rows of dictionaries that the views look up, so a changed policy holds 
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import resources
 from typing import Any, Literal, get_args
 
-from storage import reference
+from storage import data, reference
 from storage.reference import Reference
 from storage.store import Store, StoreError
 
@@ -94,8 +92,7 @@ class ContentPolicy:
 
 def built_in() -> list[Redaction]:
     """The redactions that every hub applies."""
-    with resources.files("storage").joinpath("data/redactions.csv").open(encoding="utf-8") as file:
-        return [Redaction(**row) for row in csv.DictReader(file)]
+    return [Redaction(**row) for row in data.rows("redactions")]
 
 
 def keep_for(store: Store, days: int) -> None:

@@ -5,15 +5,15 @@ The tables themselves are in storage/data; rows added here win over theirs.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
+
+from storage import data
 
 Row = Mapping[str, Any]
 # Slots that a resource attribute may fill where the span does not; the views know them by their rank.
@@ -71,7 +71,7 @@ class MappingSettings:
         """Raises MappingError."""
         _check_aliases(self)
         _check_dimensions(self)
-        roles = {row["role"] for row in data("operations.csv")}
+        roles = {row["role"] for row in data.rows("operations")}
         for number, operation in enumerate(self.operations):
             if operation.role not in roles:
                 raise MappingError(
@@ -84,7 +84,7 @@ class MappingSettings:
         """The rows of llm_aliases, with the ranks that make the better one win."""
         own = list(_own_aliases(self))
         taken = {alias.key for alias in own if not alias.tenant}
-        built_in = [row for row in data("aliases.csv") if row["key"] not in taken]
+        built_in = [row for row in data.rows("aliases") if row["key"] not in taken]
         yield from _ranked([(Alias(row["slot"], row["key"]), row["dialect"]) for row in built_in], _BUILT_IN)
         yield from _ranked([(alias, "configured") for alias in own if not alias.tenant], _OPERATOR)
         yield from _ranked([(alias, "configured") for alias in own if alias.tenant], _TENANT)
@@ -95,14 +95,14 @@ class MappingSettings:
     def operation_rows(self) -> Iterator[Row]:
         """The rows of llm_operations."""
         own = {each.value.lower(): each for each in self.operations}
-        yield from (row for row in data("operations.csv") if row["value"] not in own)
+        yield from (row for row in data.rows("operations") if row["value"] not in own)
         for value, each in own.items():
             yield {"value": value, "role": each.role, "operation": each.operation or value}
 
     def provider_rows(self) -> Iterator[Row]:
         """The rows of llm_providers."""
         own = {each.name.lower(): each.provider for each in self.providers}
-        yield from (row for row in data("providers.csv") if row["name"] not in own)
+        yield from (row for row in data.rows("providers") if row["name"] not in own)
         yield from ({"name": name, "provider": provider} for name, provider in own.items())
 
     @property
@@ -111,12 +111,6 @@ class MappingSettings:
         return hashlib.sha256(
             repr((self.aliases, self.operations, self.providers, dict(self.dimensions))).encode()
         ).hexdigest()
-
-
-def data(name: str) -> Iterator[dict[str, str]]:
-    """The rows of a file in storage/data."""
-    with resources.files("storage").joinpath("data", name).open(encoding="utf-8") as file:
-        yield from csv.DictReader(file)
 
 
 def may_come_from_resource(slot: str) -> bool:
@@ -146,7 +140,7 @@ def _ranked(aliases: Iterable[tuple[Alias, str]], first: int) -> Iterator[Row]:
 
 
 def _check_aliases(settings: MappingSettings) -> None:
-    slots = {row["slot"] for row in data("aliases.csv")} - {""}
+    slots = {row["slot"] for row in data.rows("aliases")} - {""}
     for number, alias in enumerate(settings.aliases):
         if alias.slot not in slots:
             near = difflib.get_close_matches(alias.slot, slots) or sorted(slots)
@@ -169,7 +163,7 @@ def _check_aliases(settings: MappingSettings) -> None:
 
 
 def _check_dimensions(settings: MappingSettings) -> None:
-    built_in = {row["key"]: row["slot"] for row in data("aliases.csv")}
+    built_in = {row["key"]: row["slot"] for row in data.rows("aliases")}
     taken = {alias.key: "storage.aliases" for alias in settings.aliases if not alias.tenant}
     for name, keys in settings.dimensions.items():
         setting = f"storage.dimensions.{name}"

@@ -47,7 +47,7 @@ class DirectoryLock:
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        if not _try_lock(self._fd, fcntl.LOCK_EX, _RETRY_SECONDS):
+        if not try_lock(self._fd, fcntl.LOCK_EX, _RETRY_SECONDS):
             owner = _read_record(self._fd)
             os.close(self._fd)
             raise StoreBusy(path, owner)
@@ -73,12 +73,13 @@ def read_owner(path: str | Path) -> Owner | None:
     except FileNotFoundError:
         return None
     try:
-        return None if _try_lock(fd, fcntl.LOCK_SH, 0.0) else _read_record(fd)
+        return None if try_lock(fd, fcntl.LOCK_SH, 0.0) else _read_record(fd)
     finally:
         os.close(fd)
 
 
-def _try_lock(fd: int, kind: int, patience: float) -> bool:
+def try_lock(fd: int, kind: int, patience: float) -> bool:
+    """Whether the flock of this `kind` was to be had within `patience` seconds."""
     deadline = time.monotonic() + patience
     while True:
         try:

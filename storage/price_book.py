@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
+from storage import data
 from storage.overrides import Currencies, PriceOverride, PriceSettings, overridden
 from storage.prices import Model, Price, PriceList
 
@@ -104,8 +103,7 @@ class PriceBook:
 
 @cache
 def _canonical_names() -> dict[str, str]:
-    with resources.files("storage").joinpath("data/providers.csv").open(encoding="utf-8") as file:
-        return {row["name"]: row["provider"] for row in csv.DictReader(file)}
+    return {row["name"]: row["provider"] for row in data.rows("providers")}
 
 
 def _canonical(provider: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
-from importlib import metadata, resources
+from importlib import metadata
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +22,7 @@ from genai_prices.types import (
     StartDateConstraint,
 )
 
-from storage import rates
+from storage import data, rates
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(2106, 1, 1, tzinfo=UTC)
@@ -174,8 +173,7 @@ def joined(prices: Iterable[Price]) -> Iterator[Price]:
 @cache
 def _renamed() -> dict[str, str]:
     """gen_ai.provider.name to the provider's id, where they differ."""
-    with resources.files("storage").joinpath("data/price_providers.csv").open(encoding="utf-8") as file:
-        return {row["provider"]: row["price_provider"] for row in csv.DictReader(file)}
+    return {row["provider"]: row["price_provider"] for row in data.rows("price_providers")}
 
 
 def _spelled_out(clause: MatchLogic) -> Iterator[str]:

@@ -6,18 +6,16 @@ in `llm_reference`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, partial
-from importlib import resources
 from typing import Any
 
-from storage import content
-from storage.mapping import MappingSettings, data
+from storage import content, data
+from storage.mapping import MappingSettings
 from storage.overrides import Currencies, PriceSettings
 from storage.price_book import PriceBook
 from storage.price_store import open_book, state
@@ -50,16 +48,16 @@ def load(
 
 def _mapping_references(mapping: MappingSettings) -> Iterator[Reference]:
     for table, dictionary, file, rows in (
-        ("llm_aliases", "llm_alias", "aliases.csv", mapping.alias_rows),
-        ("llm_operations", "llm_operation", "operations.csv", mapping.operation_rows),
-        ("llm_providers", "llm_provider", "providers.csv", mapping.provider_rows),
+        ("llm_aliases", "llm_alias", "aliases", mapping.alias_rows),
+        ("llm_operations", "llm_operation", "operations", mapping.operation_rows),
+        ("llm_providers", "llm_provider", "providers", mapping.provider_rows),
     ):
-        yield Reference(table, dictionary, partial("{} {}".format, _hash(file), mapping.version), rows)
+        yield Reference(table, dictionary, partial("{} {}".format, data.checksum(file), mapping.version), rows)
 
 
 def load_prices(store: Store, settings: PriceSettings) -> list[str]:
     """`load` for the prices alone; cheap where nothing has changed."""
-    version = f"{state(store, settings)} {_hash('price_providers.csv')}"
+    version = f"{state(store, settings)} {data.checksum('price_providers')}"
 
     @cache
     def book() -> PriceBook:
@@ -107,33 +105,21 @@ def _encode(value: object) -> int:
     raise TypeError(f"{type(value).__name__} is no reference value")
 
 
-def _hash(*names: str) -> str:
-    content = b"".join(resources.files("storage").joinpath("data", name).read_bytes() for name in names)
-    return hashlib.sha256(content).hexdigest()
-
-
 def _event_attributes() -> Iterator[Row]:
     """The order of the file is the order of preference."""
-    for priority, row in enumerate(data("event_attributes.csv")):
+    for priority, row in enumerate(data.rows("event_attributes")):
         yield {**row, "priority": priority}
 
 
+def _of_file(table: str, dictionary: str, file: str, rows: Callable[[], Iterable[Row]] | None = None) -> Reference:
+    """A table that depends on a file alone; `rows` where they are not those of the file."""
+    return Reference(table, dictionary, partial(data.checksum, file), rows or partial(data.rows, file))
+
+
 REFERENCES = (
-    Reference(
-        "llm_log_operations",
-        "llm_log_operation",
-        lambda: _hash("log_operations.csv"),
-        lambda: data("log_operations.csv"),
-    ),
-    Reference("llm_event_names", "llm_event_name", lambda: _hash("events.csv"), lambda: data("events.csv")),
-    Reference("llm_content_keys", "llm_content_key", lambda: _hash("content.csv"), content.rows),
-    Reference(
-        "llm_event_attributes",
-        "llm_event_attribute",
-        lambda: _hash("event_attributes.csv"),
-        _event_attributes,
-    ),
-    Reference(
-        "llm_event_values", "llm_event_value", lambda: _hash("event_values.csv"), lambda: data("event_values.csv")
-    ),
+    _of_file("llm_log_operations", "llm_log_operation", "log_operations"),
+    _of_file("llm_event_names", "llm_event_name", "events"),
+    _of_file("llm_content_keys", "llm_content_key", "content", content.rows),
+    _of_file("llm_event_attributes", "llm_event_attribute", "event_attributes", _event_attributes),
+    _of_file("llm_event_values", "llm_event_value", "event_values"),
 )

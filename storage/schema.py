@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 
 from storage import content
 from storage import otlp_schema as otlp
+from storage.sql import expand, fill, fragments, split
 from storage.store import Store
 
 MIN_TIME = "2010-01-01"
@@ -30,7 +29,6 @@ SPAN_LEAVES = (
     "event_attributes, link_trace_id, link_span_id, link_trace_state, link_attributes, status_message, status_code"
 )
 LOG_LEAVES = "time_ns, observed_ns, severity_number, severity_text, flags, trace_id, span_id, event_name"
-_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _DICTIONARY = re.compile(r"^CREATE DICTIONARY IF NOT EXISTS ", re.MULTILINE)
 _CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.MULTILINE)
 
@@ -51,24 +49,11 @@ class Migration:
 
 def migrations(database: str, dictionary_source: str = "") -> list[Migration]:
     """All migrations of this program for a store, in order; the arguments are attributes of the store."""
-    sql = resources.files("storage").joinpath("sql")
-    variables = {"database": database, "dictionary_source": dictionary_source, **_generated(), **fragments()}
-    files = sorted((file for file in sql.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
-    return [_migration(file.name, file.read_text(encoding="utf-8"), variables) for file in files]
-
-
-@cache
-def fragments() -> dict[str, str]:
-    """The SQL that statements share, by the name of its placeholder. Each names the columns it expects."""
-    folder = resources.files("storage").joinpath("sql/fragments")
-    return {file.name.removesuffix(".sql"): file.read_text("utf-8").strip() for file in folder.iterdir()}
-
-
-def fill(text: str, variables: Mapping[str, str]) -> str:
-    """`text` with its ${placeholders} filled in; what one stands for may have placeholders itself."""
-    while _PLACEHOLDER.search(text):
-        text = _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
-    return text
+    folder = resources.files("storage.sql")
+    shared = {**_generated(), **fragments()}
+    values = {"database": database, "dictionary_source": dictionary_source}
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return [_migration(file.name, expand(file.read_text(encoding="utf-8"), shared), values) for file in files]
 
 
 def pending(store: Store) -> list[Migration]:
@@ -120,13 +105,12 @@ def _check_applied(known: list[Migration], applied: dict[int, dict[str, str]]) -
         )
 
 
-def _migration(file_name: str, text: str, variables: dict[str, str]) -> Migration:
+def _migration(file_name: str, text: str, values: dict[str, str]) -> Migration:
     """The checksum leaves out what belongs to the store, such as its password, and not to the schema."""
-    portable = fill(text, {**variables, "database": "", "dictionary_source": ""})
+    portable = fill(text, dict.fromkeys(values, ""))
     checksum = hashlib.sha256(portable.encode()).hexdigest()
-    parts = re.split(r";[ \t]*$", fill(text, variables), flags=re.MULTILINE)
     # Interrupted half-way, a file is applied again from its start.
-    statements = tuple(_CREATE.sub(r"CREATE \1 IF NOT EXISTS ", part.strip()) for part in parts if part.strip())
+    statements = tuple(fill(_CREATE.sub(r"CREATE \1 IF NOT EXISTS ", part), values) for part in split(text))
     return Migration(int(file_name[:4]), file_name.removesuffix(".sql"), statements, checksum)
 
 

@@ -28,7 +28,7 @@ class _Table:
     """Columns that say what rewriting did, and not what the span says."""
     provider: str
     model: str
-    price: str
+    usd: str
 
     @property
     def name(self) -> str:
@@ -41,9 +41,9 @@ _TABLES = (
         marks="rewrite, previous_cost",
         provider="provider",
         model="model",
-        price="cost",
+        usd="cost",
     ),
-    _Table("steps", marks="rewrite", provider="''", model="role", price="toNullable(0.)"),
+    _Table("steps", marks="rewrite", provider="''", model="role", usd="toNullable(0.)"),
 )
 _VIEWS = {
     "llm_spans_mv": "llm_spans",
@@ -86,7 +86,7 @@ class Renormalise:
     def plan(self, part: Part) -> None:
         self._store.execute(f"DELETE FROM llm_rewrite_totals WHERE rewrite = {part.rewrite}")
         for table in _TABLES:
-            self._run("totals", part, **{name: getattr(table, name) for name in ("what", "provider", "model", "price")})
+            self._run("totals", part, **{name: getattr(table, name) for name in ("what", "provider", "model", "usd")})
 
     def apply(self, part: Part) -> None:
         # New before old: for the moment between, a call is there twice, and queries that count a response once do so.

@@ -1,14 +1,11 @@
-"""The SQL of a rewrite: `storage/sql/rewrite/*.sql`, with the fragments that migrations share."""
+"""The SQL of a rewrite: `storage/sql/rewrite/*.sql`, which share fragments with migrations."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib import resources
 
-from storage import schema
+from storage import sql
 from storage.statement import quote
 from storage.store import Store
 
@@ -17,8 +14,6 @@ ONE_BLOCK = (
     "min_insert_block_size_bytes = 0, max_partitions_per_insert_block = 0, insert_deduplicate = 0"
 )
 """Everything in one block, which the views see as a whole and each month of which is written at once."""
-
-_END = re.compile(r";[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -58,20 +53,12 @@ class Statements:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._own = {"database": store.database, "one_block": ONE_BLOCK}
 
     def run(self, name: str, **values: object) -> None:
         """Each statement of the file. Raises StoreError."""
-        for statement in _END.split(self.text(name, **values)):
-            if statement.strip():
-                self._store.execute(statement)
+        for each in sql.statements(f"rewrite/{name}", **self._own, **values):
+            self._store.execute(each)
 
     def text(self, name: str, **values: object) -> str:
-        texts = {key: str(value) for key, value in values.items()}
-        return schema.fill(
-            _file(name), {**schema.fragments(), "database": self._store.database, "one_block": ONE_BLOCK, **texts}
-        )
-
-
-@cache
-def _file(name: str) -> str:
-    return resources.files("storage").joinpath(f"sql/rewrite/{name}.sql").read_text(encoding="utf-8").rstrip()
+        return sql.statement(f"rewrite/{name}", **self._own, **values)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from pathlib import Path
 
 from collector.spool.segment import SpoolError
+from storage.ownership import try_lock
 
 LOCK_FILE = "lock"
 # A restarting hub may need a moment to go.
@@ -24,7 +24,7 @@ class DirectoryLock:
             self._fd = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise SpoolError(f"collector.spool.path: cannot use {directory}: {error.strerror or error}") from error
-        if not _try(self._fd):
+        if not try_lock(self._fd, fcntl.LOCK_EX, _PATIENCE_SECONDS):
             self.release()
             raise SpoolError(
                 f"collector.spool.path: {directory} is in use by another process of a hub: stop that one, or give this one "
@@ -36,16 +36,3 @@ class DirectoryLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _try(fd: int) -> bool:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.05)
-        else:
-            return True

@@ -45,7 +45,7 @@ class KafkaReceiver:
         pipeline: Intake,
         settings: KafkaSettings,
         tenants: TenantResolver,
-        dead_letters: DeadLetterSink | None,
+        dead_letters: DeadLetterSink,
         metrics: KafkaMetrics,
     ) -> None:
         self._pipeline = pipeline
@@ -135,9 +135,8 @@ class KafkaReceiver:
 
     async def bury(self, request: _Request, error: Exception) -> MessageOutcome:
         """Keep as a dead letter what the pipeline cannot be given."""
-        if self._dead_letters is not None:
-            value = request.message.value or b""
-            await self._dead_letters.dead_letter(request.signal, self._tenant(request), value, str(error))
+        value = request.message.value or b""
+        await self._dead_letters.dead_letter(request.signal, self._tenant(request), value, str(error))
         self._tell("a Kafka message cannot be read", request, error)
         if isinstance(error, Refused):
             self._pipeline.refused(request.signal, error.reason)

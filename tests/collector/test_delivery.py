@@ -234,12 +234,7 @@ def test_a_request_that_the_store_alone_refuses_becomes_a_dead_letter_and_holds_
     async def use(collector: Collector) -> None:
         submitted = submit(tenant, body("before"), body("cursed"), body("after"))
         assert await submitted(collector) == [Acknowledgement()] * 3
-        for number in range(100):
-            await collector.pipeline.submit(Signal.TRACES, tenant, body(f"later {number}"))
-            if not collector.spool.waiting():
-                break
-            await asyncio.sleep(0.1)
-        assert not collector.spool.waiting()
+        await drained_by_later_requests(collector, tenant)
         (letter,) = [row for row in collector.dead_letters.newest() if row["tenant"] == tenant]
         assert "keeps refusing" in letter["reason"]
         assert collector.ledger.imbalance() == 0
@@ -259,12 +254,7 @@ def test_a_batch_that_is_committed_and_never_confirmed_is_stored_once_and_no_dea
     async def use(collector: Collector) -> None:
         submitted = submit(tenant, body("before"), body("large"), body("after"))
         assert await submitted(collector) == [Acknowledgement()] * 3
-        for number in range(100):
-            await collector.pipeline.submit(Signal.TRACES, tenant, body(f"later {number}"))
-            if not collector.spool.waiting():
-                break
-            await asyncio.sleep(0.1)
-        assert not collector.spool.waiting()
+        await drained_by_later_requests(collector, tenant)
         assert collector.ledger.imbalance() == 0
         assert [row for row in collector.dead_letters.newest() if row["tenant"] == tenant] == []
 
@@ -352,3 +342,12 @@ def test_the_ledger_and_the_store_agree(with_collector: WithCollector, llm_store
     with_collector(submit(tenant, request, body("a", "b"), request))
     rows = llm_store.rows("SELECT * EXCEPT day FROM ingest_ledger WHERE tenant = {t:String}", params={"t": tenant})
     assert rows == [{"tenant": tenant, "signal": "traces", "received": 5, "stored": 4, "rejected": 1, "difference": 0}]
+
+
+async def drained_by_later_requests(collector: Collector, tenant: str) -> None:
+    for number in range(100):
+        await collector.pipeline.submit(Signal.TRACES, tenant, body(f"later {number}"))
+        if not collector.spool.waiting():
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("batches are still waiting in the spool")

@@ -13,13 +13,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from collector.metrics import CollectorMetrics
+from collector.periodic import Periodic
 from collector.pricing import PriceKeeper, Pricing
 from collector.sweep import Sweep
 from storage import reference
 from storage.embedded import EmbeddedStore
 from storage.overrides import PriceOverride, PriceSettings
 from storage.price_store import PriceError
-from tests.collector.test_sweep import Crash, Crashing
+from tests.collector.crashing import Crash, Crashing
 from tests.storage.test_prices import insert, insert_call
 
 JUNE = datetime(2026, 6, 1, tzinfo=UTC)
@@ -168,17 +169,16 @@ def test_the_keeper_runs_at_its_interval_and_tells_of_failures(
     llm_store: EmbeddedStore, pricing: Pricing, tenant: str
 ) -> None:
     metrics = CollectorMetrics(CollectorRegistry())
-    settings = PriceSettings(resolve_seconds=0.01)
-    lock = threading.Lock()
-    keeper = PriceKeeper(Pricing(llm_store, settings, lock), metrics, settings)
+    keeper = PriceKeeper(Pricing(llm_store, PriceSettings(), threading.Lock()), metrics)
     send(llm_store, tenant, unknown())
 
     async def keep() -> None:
-        await keeper.start()
+        runs = Periodic("prices", keeper.once, 0.01)
+        runs.start()
         async with asyncio.timeout(20):
             while costs(llm_store, tenant) != [0.3]:
                 await asyncio.sleep(0.05)
-        await keeper.stop(10)
+        await runs.stop(10)
 
     asyncio.run(keep())
     assert metrics.prices_filled_in._value.get() == 1

@@ -23,41 +23,16 @@ from storage import reference
 from storage.embedded import EmbeddedStore
 from storage.mapping import Alias, MappingSettings
 from tests.collector.conftest import WithPipeline
+from tests.collector.crashing import Crash, Crashing
 from tests.collector.direct import store_whole
 from tests.collector.requests import SECOND, any_value, call, span, traces
-from tests.collector.test_sweep import Crash, calls, minutes
+from tests.collector.test_sweep import calls, minutes
 
 Send = Callable[..., None]
 SetPrices = Callable[[float], None]
 SetAliases = Callable[..., None]
 DAY = timedelta(days=1)
 RECORDINGS = Path(str(resources.files("llmhub").joinpath("recordings")))
-
-
-class Crashing:
-    """A store whose process dies before or after the first statement or insert with `word` in it."""
-
-    def __init__(self, store: EmbeddedStore, word: str, *, after: bool) -> None:
-        self._store = store
-        self._word = word
-        self._after = after
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def execute(self, sql: str) -> None:
-        self._do(sql, lambda: self._store.execute(sql))
-
-    def insert(self, table: str, data: bytes, **options: Any) -> None:
-        self._do(f"{table} {data.decode()}", lambda: self._store.insert(table, data, **options))
-
-    def _do(self, text: str, act: Callable[[], None]) -> None:
-        if self._word not in text:
-            act()
-            return
-        if self._after:
-            act()
-        raise Crash
 
 
 @pytest.fixture
@@ -240,6 +215,19 @@ def test_only_the_range_and_the_service_that_are_named_are_repriced(
     elsewhere = Scope(scope.since, scope.until, "nobody")
     assert rewriter(llm_store).run("reprice", elsewhere).parts == 0
     check(llm_store, tenant)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tenant"), [("reprice", "${price} ${rewrite}"), ("renormalise", "${price} ${one_block}")]
+)
+def test_the_name_of_a_tenant_is_not_taken_for_a_placeholder(
+    llm_store: EmbeddedStore, send: Send, scope: Scope, set_prices: SetPrices, kind: str
+) -> None:
+    send(spans(2, days=0))
+    before = cost(llm_store, scope.tenant)
+    set_prices(3.0)
+    rewriter(llm_store).run(kind, scope)
+    assert cost(llm_store, scope.tenant) == pytest.approx(3 * before)
 
 
 def test_a_model_that_gets_a_price_is_priced(llm_store: EmbeddedStore, send: Send, tenant: str, scope: Scope) -> None:

@@ -15,11 +15,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import CollectorRegistry
 
 from collector.metrics import CollectorMetrics
+from collector.periodic import Periodic
 from collector.pipeline import Pipeline, Signal
-from collector.sweep import Sweep, Sweeper, SweepSettings
+from collector.sweep import Sweep, Sweeper
 from storage.embedded import EmbeddedStore
 from storage.store import StoreError
 from tests.collector.conftest import WithPipeline
+from tests.collector.crashing import Crash, Crashing
 from tests.collector.requests import SECOND, call, traces
 
 Row = dict[str, Any]
@@ -29,30 +31,6 @@ SUMS = (
     "calls, errors, streams, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, "
     "cost, unpriced_calls, duration_sum"
 )
-
-
-class Crash(Exception):
-    pass
-
-
-class Crashing:
-    """A store whose process dies before or after the statement that has `word` in its first line or two."""
-
-    def __init__(self, store: EmbeddedStore, word: str, *, after: bool) -> None:
-        self._store = store
-        self._word = word
-        self._after = after
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def execute(self, sql: str) -> None:
-        code = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
-        hit = self._word in code.partition("(")[0]
-        if self._after or not hit:
-            self._store.execute(sql)
-        if hit:
-            raise Crash
 
 
 @pytest.fixture
@@ -343,12 +321,12 @@ def test_it_runs_beside_the_event_loop_and_counts_what_it_took_out(
     metrics = CollectorMetrics(registry)
 
     async def use() -> None:
-        sweeper = Sweeper(sweep, metrics, SweepSettings(interval_seconds=0.01))
-        sweeper.start()
+        sweeps = Periodic("sweep", Sweeper(sweep, metrics).once, 0.01)
+        sweeps.start()
         while not registry.get_sample_value("llmhub_sweep_repeats_total"):
             await asyncio.sleep(0.01)
-        await sweeper.stop(10)
-        await sweeper.stop(10)
+        await sweeps.stop(10)
+        await sweeps.stop(10)
 
     asyncio.run(asyncio.wait_for(use(), 30))
     assert registry.get_sample_value("llmhub_sweep_repeats_total") == 5
@@ -362,21 +340,22 @@ def test_a_failed_sweep_is_counted_and_tried_again(registry: CollectorRegistry) 
             raise StoreError("away")
 
     async def use() -> None:
-        sweeper = Sweeper(Sweep(Away()), CollectorMetrics(registry), SweepSettings(interval_seconds=0.001))  # type: ignore[arg-type]
-        sweeper.start()
+        sweeper = Sweeper(Sweep(Away()), CollectorMetrics(registry))  # type: ignore[arg-type]
+        sweeps = Periodic("sweep", sweeper.once, 0.001)
+        sweeps.start()
         while (registry.get_sample_value("llmhub_sweep_runs_total", {"outcome": "failed"}) or 0) < 2:
             await asyncio.sleep(0.001)
-        await sweeper.stop(10)
+        await sweeps.stop(10)
 
     asyncio.run(asyncio.wait_for(use(), 30))
 
 
 def test_an_interval_of_0_is_off(sweep: Sweep, registry: CollectorRegistry) -> None:
     async def use() -> None:
-        sweeper = Sweeper(sweep, CollectorMetrics(registry), SweepSettings(interval_seconds=0.0))
-        sweeper.start()
+        sweeps = Periodic("sweep", Sweeper(sweep, CollectorMetrics(registry)).once, 0)
+        sweeps.start()
         await asyncio.sleep(0.05)
-        await sweeper.stop(1)
+        await sweeps.stop(1)
 
     asyncio.run(use())
     assert registry.get_sample_value("llmhub_sweep_runs_total", {"outcome": "finished"}) is None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from collector.metrics import CollectorMetrics
 from collector.signals import Signal
 from collector.spool import Cipher
 from collector.writer import Writer
+from storage import data
 from storage.content import is_content, key_sql
 from storage.embedded import EmbeddedStore
 from tests.collector.direct import store_whole
@@ -206,8 +205,7 @@ def test_rejected_records_and_dead_letters_hold_no_content_in_clear(llm_store: E
 
 
 def test_no_attribute_that_the_alias_table_reads_is_content_but_the_answer() -> None:
-    with resources.files("storage").joinpath("data/aliases.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(data.rows("aliases"))
     assert {row["slot"] for row in rows if is_content(row["key"])} == {"output_content"}
     assert all(is_content(row["key"]) for row in rows if row["slot"] == "output_content")
 

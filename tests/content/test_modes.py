@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.periodic import Periodic
 from llmhub.content import PolicyWatch, apply, read_policy
 from storage.content_policy import ContentPolicy, ContentSettings, ModeRule, PolicyError, keep_for
 from storage.embedded import EmbeddedStore
@@ -76,7 +77,7 @@ def test_a_changed_policy_file_holds_without_a_restart(policy_store: EmbeddedSto
     apply(settings, policy_store)
 
     async def change() -> None:
-        watch = PolicyWatch(settings, policy_store, look_seconds=0.02)
+        watch = Periodic("content policy", PolicyWatch(settings, policy_store).check, 0.02)
         watch.start()
         file.write_text("modes: [{tenant: reloaded, mode: drop}]\n")
         os.utime(file, (1, 1))
@@ -85,7 +86,7 @@ def test_a_changed_policy_file_holds_without_a_restart(policy_store: EmbeddedSto
         file.write_text("modes: [{tenant: reloaded, mode: shred}]\n")
         os.utime(file, (2, 2))
         await asyncio.sleep(0.2)
-        await watch.stop()
+        await watch.stop(10)
 
     asyncio.run(asyncio.wait_for(change(), 30))
     send(policy_store, "reloaded", chat("hello"))

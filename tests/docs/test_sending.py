@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from importlib import resources
 
 import pytest
 
@@ -16,6 +14,7 @@ from receivers.events import MAX_EVENTS
 from receivers.events_otlp import SCHEMA
 from receivers.intake import Refusal, Refused
 from receivers.otlp_response import failure
+from storage import data
 from tests.docs.documents import blocks, document, rows, section
 
 TEXT = document("docs/sending.md")
@@ -47,8 +46,7 @@ def test_the_answer_to_a_failure_is_documented(situation: str) -> None:
 
 
 def test_the_attributes_fill_the_columns_that_they_are_said_to_fill() -> None:
-    with resources.files("storage").joinpath("data/aliases.csv").open(encoding="utf-8") as file:
-        known = {(row["slot"], row["key"]) for row in csv.DictReader(file)}
+    known = {(row["slot"], row["key"]) for row in data.rows("aliases")}
     for column, attribute in rows(section(TEXT, "Who, what for")):
         if column in ("`service`", "`environment`"):
             continue

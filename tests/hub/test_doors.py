@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,23 +91,29 @@ def test_the_tail_is_off_until_it_is_enabled(hub: Hub, directory: Path) -> None:
     assert "Set api.tail.enabled to true" in ran.err
 
 
-def test_the_tail_prints_what_arrives(start_hub: StartHub, directory: Path, service: str) -> None:
-    hub = start_hub(TAIL)
-    settings = {"api.listen": hub.addresses["API"]}
+@contextmanager
+def tail(hub: Hub, directory: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`llmhub tail`, watching."""
     watching = subprocess.Popen(
-        [sys.executable, "-m", "llmhub", "tail", "--service", service, "--count", "2", "--json"],
+        [sys.executable, "-m", "llmhub", "tail", *options],
         cwd=directory,
-        env=environment(settings, directory),
+        env=environment({"api.listen": hub.addresses["API"]}, directory),
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
         assert until(lambda: hub.metric("llmhub_receivers_tail_viewers") == 1, seconds=30)
+        yield watching
+    finally:
+        watching.kill()
+
+
+def test_the_tail_prints_what_arrives(start_hub: StartHub, directory: Path, service: str) -> None:
+    hub = start_hub(TAIL)
+    with tail(hub, directory, "--service", service, "--count", "2", "--json") as watching:
         hub.post(Signal.TRACES, traces(span(), service="somebody else").SerializeToString())
         hub.post(Signal.TRACES, traces(span(), call(), service=service).SerializeToString())
         out, _ = watching.communicate(timeout=30)
-    finally:
-        watching.kill()
     assert watching.returncode == 0
     shown = [json.loads(line) for line in out.splitlines()]
     assert [record["ServiceName"] for record in shown] == [service, service]
@@ -115,20 +123,9 @@ def test_the_tail_prints_what_arrives(start_hub: StartHub, directory: Path, serv
 
 def test_a_terminal_is_not_steered_by_what_senders_write(start_hub: StartHub, directory: Path) -> None:
     hub = start_hub(TAIL)
-    settings = {"api.listen": hub.addresses["API"]}
-    watching = subprocess.Popen(
-        [sys.executable, "-m", "llmhub", "tail", "--count", "1"],
-        cwd=directory,
-        env=environment(settings, directory),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert until(lambda: hub.metric("llmhub_receivers_tail_viewers") == 1, seconds=30)
+    with tail(hub, directory, "--count", "1") as watching:
         hub.post(Signal.LOGS, logs("a\x1b[2Jb\r[red]c").SerializeToString())
         out, _ = watching.communicate(timeout=30)
-    finally:
-        watching.kill()
     assert "a?[2Jb?[red]c" in out
 
 

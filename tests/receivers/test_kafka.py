@@ -49,7 +49,7 @@ def receiver(
     registry: CollectorRegistry | None = None,
 ) -> KafkaReceiver:
     metrics = KafkaMetrics(registry or CollectorRegistry())
-    return KafkaReceiver(intake, config, SingleTenant("team"), dead_letters, metrics)
+    return KafkaReceiver(intake, config, SingleTenant("team"), dead_letters or DeadLetters(), metrics)
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> None:

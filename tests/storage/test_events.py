@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import uuid
 from importlib import resources
 from pathlib import Path
@@ -14,13 +13,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.envelope import wrap
 from collector.signals import Signal
+from storage import data
 from storage.embedded import EmbeddedStore
 from tests.collector.direct import store_whole
 from tests.collector.requests import any_value, call, logs, span, traces
 
 NOW = 1_900_000_000_000_000_000
 RECORDINGS = Path(str(resources.files("llmhub").joinpath("recordings")))
-EVENTS = list(csv.DictReader(resources.files("storage").joinpath("data/events.csv").open()))
+EVENTS = list(data.rows("events"))
 
 
 def stored(store: EmbeddedStore, signal: Signal, request: Message | bytes) -> list[dict[str, Any]]:

@@ -37,6 +37,20 @@ def test_no_placeholder_is_left_in_a_statement() -> None:
             assert "${" not in statement
 
 
+def test_a_password_is_not_taken_for_a_placeholder() -> None:
+    source = "DB 'llm' USER 'hub' PASSWORD '${database} ${price} ${other};\n'"
+    statements = [statement for migration in schema.migrations("llm", source) for statement in migration.statements]
+    assert len(statements) == sum(len(migration.statements) for migration in schema.migrations("llm"))
+    assert all(source in statement for statement in statements if "CREATE DICTIONARY" in statement)
+
+
+def test_a_checksum_does_not_depend_on_the_store() -> None:
+    checksums = [
+        [migration.checksum for migration in schema.migrations(*store)] for store in (("llm",), ("x", "PASSWORD 'y'"))
+    ]
+    assert checksums[0] == checksums[1]
+
+
 def test_a_migration_that_changed_after_it_was_applied_is_an_error(
     llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
