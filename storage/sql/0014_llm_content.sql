@@ -58,11 +58,11 @@ SELECT
     )
 FROM named;
 
--- What is redacted, as one row: three arrays in the order in which they are applied. Rows: storage/data/redactions.csv and
--- the file of storage.content.policy_file. A hint is a cheap pattern without which the pattern cannot match.
-CREATE TABLE llm_redactions (name String, hints Array(String), patterns Array(String), replacements Array(String)) ENGINE = MergeTree ORDER BY name;
+-- What is redacted, as one row: arrays in the order in which they are applied. Rows: storage/data/redactions.csv and
+-- the file of storage.content.policy_file. A hint is a cheap pattern without which the pattern cannot match; a check, '' or luhn, is what a match must pass.
+CREATE TABLE llm_redactions (name String, hints Array(String), patterns Array(String), replacements Array(String), checks Array(String)) ENGINE = MergeTree ORDER BY name;
 
-CREATE DICTIONARY llm_redaction (name String, hints Array(String), patterns Array(String), replacements Array(String))
+CREATE DICTIONARY llm_redaction (name String, hints Array(String), patterns Array(String), replacements Array(String), checks Array(String))
 PRIMARY KEY name SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_redactions')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
 
 -- keep, mask, drop or metadata-only; an empty tenant or service stands for all of them.
