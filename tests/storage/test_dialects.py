@@ -130,6 +130,20 @@ CALLS: dict[str, tuple[Row, Row]] = {
         CHAT | USAGE | {"gen_ai.usage.input_audio_tokens": 12, "gen_ai.usage.output_audio_tokens": 7},
         {"usage_details": {"input_audio_tokens": 12, "output_audio_tokens": 7}},
     ),
+    # Every value is a string. https://pypi.org/project/microsoft-agents-a365-observability-core
+    "agent365": (
+        {
+            "gen_ai.operation.name": "output_messages",
+            "gen_ai.provider.name": "azure.ai.openai",
+            "gen_ai.request.model": "gpt-4o",
+            "gen_ai.usage.input_tokens": "120",
+            "gen_ai.usage.output_tokens": "42",
+            "gen_ai.response.finish_reasons": '["stop"]',
+            "microsoft.session.id": "s1",
+            "user.id": "ann",
+        },
+        {"input_tokens": 120, "output_tokens": 42, "finish_reasons": ["stop"], "session_id": "s1", "user_id": "ann"},
+    ),
     # https://github.com/traceloop/openllmetry/tree/main/packages/opentelemetry-semantic-conventions-ai
     "openllmetry": (
         {
@@ -203,6 +217,11 @@ PROVIDERS = {
     "google-gla": "gcp.gemini",
     "google-vertex": "gcp.vertex_ai",
     "google-vertex.chat": "gcp.vertex_ai",
+    "google.vertex.chat": "gcp.vertex_ai",
+    "google.generative-ai": "gcp.gemini",
+    "googleVertex.anthropic.messages": "gcp.vertex_ai",
+    "bedrock-mantle.chat": "aws.bedrock",
+    "xai.responses": "x_ai",
     "bedrock_converse": "aws.bedrock",
     "azure-openai.responses": "azure.ai.openai",
     "ibm.watson.ai": "ibm.watsonx.ai",
