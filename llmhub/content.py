@@ -35,8 +35,8 @@ def read_policy(settings: ContentSettings) -> ContentPolicy:
         redactions = tuple(Redaction(**item) for item in tree.get("redactions") or ())
     except TypeError as error:
         raise PolicyError(
-            f"{where}: an entry of modes has mode, tenant and service, one of redactions name, pattern, replacement and "
-            f"hint ({error})"
+            f"{where}: an entry of modes has mode, tenant and service, one of redactions name, pattern, replacement, "
+            f"hint and check ({error})"
         ) from None
     for rule in modes:
         if rule.mode not in MODES:

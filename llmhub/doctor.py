@@ -138,7 +138,7 @@ def _store(store: Store, config: Config) -> Iterator[Finding]:
         yield Finding("store", State.FAILED, f"{len(pending)} migrations are not applied", "llmhub schema apply")
         return
     yield Finding("store", State.OK, "the schema is up to date")
-    yield _prices(store)
+    yield prices(store)
     yield from _services(store, config)
     gaps = [*map(_gap, store.rows(queries.text("gaps"), params={"days": str(_DAYS), "most": str(_MOST_GAPS)}))]
     yield from gaps or [
@@ -146,11 +146,12 @@ def _store(store: Store, config: Config) -> Iterator[Finding]:
     ]
 
 
-def _prices(store: Store) -> Finding:
+def prices(store: Store) -> Finding:
+    """How old the newest price is."""
     (row,) = store.rows(queries.text("prices_age"))
     text = f"{row['prices']:,} prices, the newest of {row['newest']}"
     if row["prices"] == 0 or row["days"] > _STALE_PRICES_DAYS:
-        return Finding("prices", State.WARNING, f"{text}: models newer than that have none", "pip install --upgrade genai-prices, and start the hub again")  # fmt: skip
+        return Finding("prices", State.WARNING, f"{text}: models newer than that have none", "llmhub prices refresh; without a way out: pip install --upgrade genai-prices, and start the hub again")  # fmt: skip
     return Finding("prices", State.OK, text)
 
 

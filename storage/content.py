@@ -28,7 +28,7 @@ def rows() -> Iterator[dict[str, str]]:
     ranks: dict[tuple[str, str], str] = {}
     for row in data.rows("content"):
         name = (row["direction"], row["source"])
-        ranks.setdefault(name, f"{row['direction'][:1] or 'e'}{len(ranks):02}")
+        ranks.setdefault(name, f"{row['direction'][:1] or 'e'}{len(ranks):03}")
         found = _ROLE.fullmatch(row["key"]) if row["kind"] == "event" else None
         role = (found[1] or found[2]) if found else "assistant" if row["direction"] == "output" else ""
         yield {"key": _PREFIX[row["kind"]] + row["key"], "rank": ranks[name], "role": role}

@@ -17,6 +17,7 @@ from storage.store import Store, StoreError
 
 Mode = Literal["keep", "mask", "drop", "metadata-only"]
 MODES = get_args(Mode)
+CHECKS = ("", "luhn")
 
 
 class PolicyError(StoreError):
@@ -46,13 +47,15 @@ class Redaction:
     """A regular expression (RE2) and what its matches become, where \\1 is a group.
 
     `hint` is a cheap pattern without which `pattern` cannot match; empty: `pattern` itself. JSON is redacted as text,
-    so a line break before a match may stand there as \\n.
+    so a line break before a match may stand there as \\n. With the check `luhn` only digits with a right check digit,
+    such as those of a card, are replaced.
     """
 
     name: str
     pattern: str
     replacement: str = ""
     hint: str = ""
+    check: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class ContentPolicy:
             "hints": [rule.hint or rule.pattern for rule in rules],
             "patterns": [rule.pattern for rule in rules],
             "replacements": [rule.replacement or f"[{rule.name}]" for rule in rules],
+            "checks": [rule.check for rule in rules],
         }
 
 
@@ -108,6 +112,8 @@ def keep_for(store: Store, days: int) -> None:
 
 def _check(store: Store, rule: Redaction) -> None:
     """A pattern that the engine refuses would stop every insert."""
+    if rule.check not in CHECKS:
+        raise PolicyError(f"the redaction {rule.name!r} has the check {rule.check!r}; there is luhn, or none")
     params = {"hint": rule.hint or rule.pattern, "pattern": rule.pattern, "replacement": rule.replacement}
     try:
         store.query(

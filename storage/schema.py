@@ -30,6 +30,7 @@ SPAN_LEAVES = (
 )
 LOG_LEAVES = "time_ns, observed_ns, severity_number, severity_text, flags, trace_id, span_id, event_name"
 _DICTIONARY = re.compile(r"^CREATE DICTIONARY IF NOT EXISTS ", re.MULTILINE)
+_VIEW = re.compile(r"^CREATE VIEW IF NOT EXISTS ", re.MULTILINE)
 _CREATE = re.compile(r"^CREATE (TABLE|MATERIALIZED VIEW|DICTIONARY|VIEW) ", re.MULTILINE)
 
 
@@ -78,6 +79,8 @@ def apply(store: Store) -> list[Migration]:
             store.execute(statement)
         record = {"number": migration.number, "name": migration.name, "checksum": migration.checksum}
         store.insert("schema_migrations", json.dumps(record).encode(), fmt="JSONEachRow")
+    if todo and todo[0].number > 1:
+        _refresh_views(store)
     return todo
 
 
@@ -87,6 +90,14 @@ def refresh_dictionaries(store: Store) -> None:
         for statement in migration.statements:
             if _DICTIONARY.search(statement):
                 store.execute(_DICTIONARY.sub("CREATE OR REPLACE DICTIONARY ", statement))
+
+
+def _refresh_views(store: Store) -> None:
+    """A view keeps the columns it was created with; one with `SELECT *` shall have those that its table got since."""
+    for migration in migrations(store.database, store.dictionary_source):
+        for statement in migration.statements:
+            if _VIEW.search(statement):
+                store.execute(_VIEW.sub("CREATE OR REPLACE VIEW ", statement))
 
 
 def _check_applied(known: list[Migration], applied: dict[int, dict[str, str]]) -> None:

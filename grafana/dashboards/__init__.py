@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
+from grafana.dashboards.gaps import GAPS
 from grafana.dashboards.overview import OVERVIEW
 from grafana.model import Dashboard
 
-DASHBOARDS: Sequence[Dashboard] = (OVERVIEW,)
+DASHBOARDS: Sequence[Dashboard] = (OVERVIEW, GAPS)

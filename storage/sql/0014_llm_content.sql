@@ -29,6 +29,7 @@ SELECT
         if(answer != '',
             mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
                 'llm_hub.response_id', if(is_openinference AND stripped.SpanAttributes['gen_ai.response.id'] = '', ${answer_id}, ''),
+                'llm_hub.response_model', if(is_openinference AND stripped.SpanAttributes['llm.response.model_name'] = '', ${answer_model}, ''),
                 'llm_hub.usage', if((is_openinference AND stripped.SpanAttributes['llm.token_count.prompt_details.cache_read'] = '') OR stripped.ScopeName = 'gcp.vertex.agent', ${answer_usage}, ''),
                 'llm_hub.finish_reasons', if(stripped.SpanAttributes['gen_ai.response.finish_reasons'] = '', ${answer_finish}, ''))),
                 'Map(LowCardinality(String), String)')),
@@ -58,11 +59,11 @@ SELECT
     )
 FROM named;
 
--- What is redacted, as one row: three arrays in the order in which they are applied. Rows: storage/data/redactions.csv and
--- the file of storage.content.policy_file. A hint is a cheap pattern without which the pattern cannot match.
-CREATE TABLE llm_redactions (name String, hints Array(String), patterns Array(String), replacements Array(String)) ENGINE = MergeTree ORDER BY name;
+-- What is redacted, as one row: arrays in the order in which they are applied. Rows: storage/data/redactions.csv and
+-- the file of storage.content.policy_file. A hint is a cheap pattern without which the pattern cannot match; a check, '' or luhn, is what a match must pass.
+CREATE TABLE llm_redactions (name String, hints Array(String), patterns Array(String), replacements Array(String), checks Array(String)) ENGINE = MergeTree ORDER BY name;
 
-CREATE DICTIONARY llm_redaction (name String, hints Array(String), patterns Array(String), replacements Array(String))
+CREATE DICTIONARY llm_redaction (name String, hints Array(String), patterns Array(String), replacements Array(String), checks Array(String))
 PRIMARY KEY name SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_redactions')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
 
 -- keep, mask, drop or metadata-only; an empty tenant or service stands for all of them.

@@ -18,6 +18,7 @@ CLEANED = {
     "call +1 415 555 2671, +49 30 901820, +442079460958": "call [phone], [phone], [phone]",
     "card 4111 1111 1111 1111 and 378282246310005": "card [credit_card] and [credit_card]",
     "card\n5555555555554444": "card\n[credit_card]",
+    "order 4111111111111112, paid with 4111-1111-1111-1111": "order 4111111111111112, paid with [credit_card]",
     "pay to DE89 3704 0044 0532 0130 00 please": "pay to [iban] please",
     "GB29NWBK60161331926819": "[iban]",
     "SSN 078-05-1120.": "SSN [ssn].",
@@ -36,6 +37,7 @@ LEFT_ALONE = (
     "meet @bob at 10.30, see a@b and x@",
     "call 555-2671 on 2026-11-23, order 415-5552671-9",
     "order 4111 1111 1111, id 1234567890123456, hash 9999888877776666",
+    "order 4111111111111112, batch 5500 0000 0000 0005\norder\n378282246310006",
     "part DE89-XYZ, ISBN 978-3-16-148410-0",
     "range 900-12-3456 and 000-12-3456",
     "version 1.2.3, 10.30.2026, std::vector, 12:30:45, 300.1.1.1",
@@ -73,6 +75,14 @@ def test_an_operators_pattern_holds_from_the_next_insert_on(policy_store: Embedd
     assert stored(policy_store, "about CUST-123456") == ["about CUST-123456"]
     assert ContentPolicy(redactions=(rule,)).load(policy_store)
     assert stored(policy_store, "about CUST-123456, bob@example.com") == ["about [customer], [email]"]
+
+
+def test_an_operators_pattern_may_ask_for_a_check_digit(policy_store: EmbeddedStore) -> None:
+    rule = Redaction("imei", r"\b\d{15}\b", check="luhn")
+    assert ContentPolicy(redactions=(rule,)).load(policy_store)
+    assert stored(policy_store, "490154203237518 not 490154203237519") == ["[imei] not 490154203237519"]
+    with pytest.raises(PolicyError, match="'imei' has the check 'crc'; there is luhn, or none"):
+        ContentPolicy(redactions=(Redaction("imei", r"\d{15}", check="crc"),)).load(policy_store)
 
 
 @pytest.mark.parametrize("pattern", ["(", r"(?=x)", "a*"])

@@ -30,6 +30,7 @@ def seeded(store: EmbeddedStore, month: Seed) -> Iterator[Grafana]:
         calls = [{key: value for key, value in row.items() if key != "at"} for row in month.calls]
         _insert(store, "grafana_seeded", "llm_calls", calls)
         _insert(store, "grafana_seeded", "llm_events", month.events)
+        _insert(store, "grafana_seeded", "llm_unmapped", month.unmapped)
         yield Grafana(store, "grafana_seeded", month.now)
 
 

@@ -28,11 +28,12 @@ _ERRORS = ("rate_limit", "timeout", "server_error", "")
 
 @dataclass(frozen=True)
 class Seed:
-    """`now` is in whole seconds; calls and events are rows for JSONEachRow."""
+    """`now` is in whole seconds; calls, events and unmapped are rows for JSONEachRow."""
 
     now: int
     calls: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    unmapped: list[dict[str, Any]]
 
     def of(self, tenant: str = TENANT, *, since: int = 0) -> list[dict[str, Any]]:
         """The calls of `tenant` from the minute of `since` on."""
@@ -46,7 +47,8 @@ def seed(now: int) -> Seed:
     ]
     hourly = [now - 3600 * hour - 1800 for hour in range(1, 30 * 24)]
     calls = [_call(number, at, random_) for number, at in enumerate(recent + hourly)]
-    return Seed(now, calls, [_event(now - 600, "guardrail.block", "high"), _event(now - 900, "tool.allowed", "info")])
+    events = [_event(now - 600, "guardrail.block", "high"), _event(now - 900, "tool.allowed", "info")]
+    return Seed(now, calls, events, [_unmapped(now - 600, service) for service in _SERVICES])
 
 
 def _call(number: int, at: int, random_: random.Random) -> dict[str, Any]:
@@ -79,6 +81,8 @@ def _call(number: int, at: int, random_: random.Random) -> dict[str, Any]:
         "error_class": _ERRORS[number % len(_ERRORS)] if failed else "",
         "user_id": f"user-{number % 7}" if number % 3 else "",
         "session_id": f"session-{number // 4}",
+        "has_usage": not failed,
+        "trace_id": f"{number:032x}",
         "cost": None if provider == "self hosted" else round((input_tokens + 4 * output_tokens) * 1e-6, 9),
     }
 
@@ -95,6 +99,20 @@ def _event(at: int, name: str, severity: str) -> dict[str, Any]:
         "severity": severity,
         "action": "blocked",
         "object": "prompt",
+    }
+
+
+def _unmapped(at: int, service: str) -> dict[str, Any]:
+    return {
+        "day": _text(at)[:10],
+        "tenant": TENANT,
+        "service": service,
+        "source": "span",
+        "span_name": "summarise *",
+        "operation": "summarise",
+        "spans": 3,
+        "last_at": _text(at),
+        "sample_trace_id": "ab" * 16,
     }
 
 

@@ -55,7 +55,7 @@ def test_panels_lie_inside_the_grid_and_do_not_overlap(dashboard: dict[str, Any]
 def test_every_panel_explains_itself_and_has_a_unit(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         assert panel["title"]
-        assert re.search(r"From llm_calls(_1m)?[.;,]", panel["description"]), panel["title"]
+        assert re.search(r"From llm_(calls(_1m)?|gaps)[.;,]", panel["description"]), panel["title"]
         defaults = panel["fieldConfig"]["defaults"]
         assert (defaults["unit"] in UNITS, defaults["min"], bool(defaults["noValue"])) == (True, 0, True)
         assert panel["interval"] == "1m"

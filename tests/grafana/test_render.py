@@ -19,6 +19,7 @@ def test_writes_the_tree_and_names_what_it_wrote(tmp_path: Path) -> None:
         "provisioning/datasources/llm-analytics.yaml",
         "provisioning/dashboards/llm-analytics.yaml",
         "dashboards/llm-overview.json",
+        "dashboards/llm-gaps.json",
     ]
     assert set(_tree(tmp_path / "new")) == {str(path.relative_to(tmp_path / "new")) for path in written}
 
@@ -55,16 +56,16 @@ def test_the_password_stays_in_the_environment_and_other_dollars_are_literal(tmp
 
 
 def test_the_provider_points_at_the_dashboards(tmp_path: Path) -> None:
-    _, path, _ = render(tmp_path, RenderSettings(dashboards_path="/llm/dashboards"))
+    _, path, *_ = render(tmp_path, RenderSettings(dashboards_path="/llm/dashboards"))
     (provider,) = yaml.safe_load(path.read_text(encoding="utf-8"))["providers"]
     assert provider["options"]["path"] == "/llm/dashboards"
     assert (provider["folder"], provider["folderUid"], provider["type"]) == ("LLM Analytics", "llm-analytics", "file")
 
 
 def test_dashboards_start_on_the_rendered_data_source(tmp_path: Path) -> None:
-    *_, path = render(tmp_path, RenderSettings(uid="mine"))
-    assert path.read_text(encoding="utf-8") == dict(compiled("mine"))["llm-overview.json"]
-    assert '"value": "mine"' in path.read_text(encoding="utf-8")
+    _, _, *paths = render(tmp_path, RenderSettings(uid="mine"))
+    assert {path.name: path.read_text(encoding="utf-8") for path in paths} == dict(compiled("mine"))
+    assert all('"value": "mine"' in path.read_text(encoding="utf-8") for path in paths)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from collector.signals import Signal
+from llmhub.doctor import prices
+from storage.embedded import EmbeddedStore
 from tests.collector.requests import call, span, traces
 from tests.hub.conftest import StartHub
 from tests.hub.process import Hub, llmhub, until
@@ -87,6 +91,14 @@ def test_a_hub_starts_with_a_registry_that_cannot_be_used(start_hub: StartHub, d
     hub = start_hub({"storage.registry.path": "services.csv"})
     assert hub.metric("llmhub_registry_good") == 0
     assert "services.csv, line 1: unknown column 'teem'" in hub.log
+
+
+def test_old_prices_are_told_with_the_command_that_fetches_new_ones(
+    llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmhub.doctor._STALE_PRICES_DAYS", -1)
+    found = prices(llm_store)
+    assert (found.state, found.fix.split(";")[0]) == ("warning", "llmhub prices refresh")
 
 
 def test_without_a_hub_the_store_is_looked_over_all_the_same(directory: Path) -> None:

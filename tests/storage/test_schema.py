@@ -68,6 +68,27 @@ def test_a_store_of_a_newer_program_is_refused(llm_store: EmbeddedStore, monkeyp
         schema.pending(llm_store)
 
 
+def test_a_view_has_the_columns_that_its_table_gets_later(
+    llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = schema.migrations(llm_store.database)
+
+    def apply(name: str, statement: str) -> None:
+        later = Migration(len(known) + 1, name, (statement,), "sum")
+        monkeypatch.setattr(schema, "migrations", lambda *store: [*known, later])
+        assert schema.apply(llm_store) == [later]
+        llm_store.execute(
+            f"ALTER TABLE schema_migrations DELETE WHERE number = {later.number} SETTINGS mutations_sync = 1"
+        )
+
+    apply("9998_column", "ALTER TABLE llm_calls ADD COLUMN IF NOT EXISTS later UInt8")
+    try:
+        for view in ("llm_calls_enriched", "llm_calls_billing"):
+            llm_store.rows(f"SELECT later FROM {view} LIMIT 1")
+    finally:
+        apply("9999_no_column", "ALTER TABLE llm_calls DROP COLUMN later")
+
+
 def test_a_pending_migration_is_planned_but_not_applied(
     llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,8 @@
--- Expects a column answer and whether OpenInference wrote it: it has the response as the provider sent it.
+-- Expects a column answer and whether OpenInference wrote it: it has the response as the provider sent it. LangChain's has no items.
 arrayFirst(reason -> reason != '', [
     extract(answer, 'finish_reason[''"]?[=:] ?[''"](\\w+)'),
     multiIf(
         NOT is_openinference, '',
         match(answer, '"type": ?"function_call"'), 'tool_call',
-        JSONExtractString(answer, 'status'))])
+        JSONExtractString(answer, 'status')),
+    if(is_openinference, extract(answer, '"object": ?"response"[^{}]*?"status": ?"(\\w+)"'), '')])

@@ -47,7 +47,16 @@
             arrayMap(message -> if(
                     multiMatchAny(message.2, dictGet('${database}.llm_redaction', 'hints', '')),
                     arrayFold(
-                        (text, number) -> replaceRegexpAll(text, (dictGet('${database}.llm_redaction', 'patterns', '') AS patterns)[number], (dictGet('${database}.llm_redaction', 'replacements', '') AS replacements)[number]),
+                        (text, number) -> if((dictGet('${database}.llm_redaction', 'checks', '') AS checks)[number] = '',
+                            replaceRegexpAll(text, (dictGet('${database}.llm_redaction', 'patterns', '') AS patterns)[number], (dictGet('${database}.llm_redaction', 'replacements', '') AS replacements)[number]),
+                            -- luhn, the check digit of card numbers: from the right, every second digit counts twice, 12 as 1 + 2. Matches
+                            -- are marked, because extractAll takes no pattern out of a column.
+                            arrayFold(
+                                (rest, match) -> if(
+                                    arraySum((digit, place) -> if(place % 2 = 0, digit * 2 - 9 * (digit > 4), digit),
+                                        arrayMap(digit -> toUInt8(digit), arrayReverse(extractAll(match, '[0-9]'))) AS digits, arrayEnumerate(digits)) % 10 = 0,
+                                    replaceAll(rest, match, replaceRegexpOne(match, patterns[number], replacements[number])), rest),
+                                arrayDistinct(extractAll(replaceRegexpAll(text, patterns[number], '\x01\\0\x02'), '\x01([^\x02]*)\x02')), text)),
                         arraySort(multiMatchAllIndices(message.2, dictGet('${database}.llm_redaction', 'hints', ''))), message.2),
                     message.2),
                 arrayFilter(message -> message.2 NOT IN ('', '{}'), said)) AS clean

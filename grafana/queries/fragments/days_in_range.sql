@@ -1,0 +1,1 @@
+day >= toDate($__fromTime) AND day <= toDate($__toTime)

@@ -1,0 +1,358 @@
+"""Spellings that SDKs use beside those of the recordings, as their source or documentation has them."""
+
+from __future__ import annotations
+
+import csv
+import time
+import uuid
+from importlib import resources
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+
+from collector.envelope import wrap
+from collector.signals import Signal
+from storage.embedded import EmbeddedStore
+from tests.collector.direct import store_whole
+from tests.collector.requests import logs, span, traces
+
+Row = dict[str, Any]
+CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o-mini"}
+USAGE = {"gen_ai.usage.input_tokens": 120, "gen_ai.usage.output_tokens": 42}
+
+CALLS: dict[str, tuple[Row, Row]] = {
+    # https://github.com/getsentry/sentry-python/blob/master/sentry_sdk/consts.py
+    "sentry": (
+        CHAT
+        | USAGE
+        | {
+            "gen_ai.usage.input_tokens.cached": 64,
+            "gen_ai.usage.input_tokens.cache_write": 20,
+            "gen_ai.response.streaming": True,
+            "gen_ai.response.time_to_first_token": 0.25,
+        },
+        {"cached_input_tokens": 64, "cache_write_tokens": 20, "streaming": True, "time_to_first_token": 0.25},
+    ),
+    # https://github.com/openlit/openlit/blob/main/sdk/python/src/openlit/semcov/__init__.py
+    "openlit, details of the usage": (
+        CHAT
+        | USAGE
+        | {
+            "gen_ai.usage.prompt_tokens_details.cached_tokens": 64,
+            "gen_ai.usage.prompt_tokens_details.cache_creation_tokens": 20,
+            "gen_ai.usage.completion_tokens_details.reasoning_tokens": 16,
+            "gen_ai.user.id": "ann",
+            "gen_ai.session.id": "s1",
+        },
+        {
+            "cached_input_tokens": 64,
+            "cache_write_tokens": 20,
+            "reasoning_tokens": 16,
+            "user_id": "ann",
+            "session_id": "s1",
+        },
+    ),
+    "openlit, other work of models": (
+        CHAT | {"gen_ai.operation.name": "text_to_speech"},
+        {"role": "llm", "operation": "speech", "model": "gpt-4o-mini"},
+    ),
+    # https://github.com/Arize-ai/openinference/blob/main/spec/semantic_conventions.md
+    "openinference, reranker": (
+        {"openinference.span.kind": "RERANKER", "reranker.model_name": "rerank-v3.5", "llm.provider": "cohere"},
+        {"role": "rerank", "provider": "cohere", "request_model": "rerank-v3.5"},
+    ),
+    "openinference, cached input": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o-mini",
+            "llm.token_count.prompt": 120,
+            "llm.token_count.completion": 42,
+            "llm.token_count.prompt_details.cache_input": 64,
+        },
+        {"input_tokens": 120, "cached_input_tokens": 64},
+    ),
+    # Details as they are of the provider, in versions below 1.
+    "pydantic-ai, details of the usage": (
+        CHAT
+        | USAGE
+        | {
+            "gen_ai.usage.details.cache_read_input_tokens": 64,
+            "gen_ai.usage.details.cache_creation_input_tokens": 20,
+        },
+        {"input_tokens": 120, "cached_input_tokens": 64, "cache_write_tokens": 20},
+    ),
+    # https://github.com/google-gemini/gemini-cli/blob/main/packages/core/src/telemetry/constants.ts
+    "gemini-cli": (
+        CHAT | USAGE | {"gen_ai.operation.name": "llm_call", "gen_ai.conversation.id": "s1"},
+        {"role": "llm", "operation": "chat", "session_id": "s1"},
+    ),
+    # https://github.com/microsoft/vscode-copilot-chat/blob/main/src/platform/otel/common/genAiAttributes.ts
+    "copilot": (
+        CHAT | USAGE | {"copilot_chat.time_to_first_token": 250, "copilot_chat.chat_session_id": "s1"},
+        {"time_to_first_token": 0.25, "session_id": "s1"},
+    ),
+    # https://github.com/langchain-ai/langsmith-sdk/blob/main/python/langsmith/_internal/otel/_otel_exporter.py
+    "langsmith": (
+        USAGE
+        | {
+            "gen_ai.operation.name": "chat",
+            "langsmith.metadata.ls_provider": "google_vertexai",
+            "langsmith.metadata.ls_model_name": "gemini-2.0-flash",
+            "langsmith.metadata.thread_id": "s1",
+            "langsmith.request.streaming": "True",
+            "gen_ai.response.service_tier": "flex",
+        },
+        {
+            "provider": "gcp.vertex_ai",
+            "request_model": "gemini-2.0-flash",
+            "session_id": "s1",
+            "streaming": True,
+            "service_tier": "flex",
+        },
+    ),
+    # https://github.com/vercel/ai/blob/main/packages/otel/src/supplemental-attributes.ts
+    "vercel, runtime context": (
+        CHAT | USAGE | {"ai.settings.context.userId": "ann", "ai.settings.context.sessionId": "s1"},
+        {"user_id": "ann", "session_id": "s1"},
+    ),
+    "vercel, before version 4": (
+        {
+            "ai.operationId": "ai.generateText.doGenerate",
+            "ai.model.provider": "amazon-bedrock",
+            "ai.model.id": "m",
+            "ai.finishReason": "stop",
+        },
+        {"provider": "aws.bedrock", "finish_reasons": ["stop"]},
+    ),
+    # https://github.com/dotnet/extensions/blob/main/src/Libraries/Microsoft.Extensions.AI/OpenTelemetryConsts.cs
+    "extensions-ai": (
+        CHAT | USAGE | {"gen_ai.usage.input_audio_tokens": 12, "gen_ai.usage.output_audio_tokens": 7},
+        {"usage_details": {"input_audio_tokens": 12, "output_audio_tokens": 7}},
+    ),
+    # Every value is a string. https://pypi.org/project/microsoft-agents-a365-observability-core
+    "agent365": (
+        {
+            "gen_ai.operation.name": "output_messages",
+            "gen_ai.provider.name": "azure.ai.openai",
+            "gen_ai.request.model": "gpt-4o",
+            "gen_ai.usage.input_tokens": "120",
+            "gen_ai.usage.output_tokens": "42",
+            "gen_ai.response.finish_reasons": '["stop"]',
+            "microsoft.session.id": "s1",
+            "user.id": "ann",
+        },
+        {"input_tokens": 120, "output_tokens": 42, "finish_reasons": ["stop"], "session_id": "s1", "user_id": "ann"},
+    ),
+    # https://github.com/traceloop/openllmetry/tree/main/packages/opentelemetry-semantic-conventions-ai
+    "openllmetry": (
+        {
+            "llm.request.type": "chat",
+            "gen_ai.system": "Anthropic",
+            "gen_ai.request.model": "claude-sonnet-4-5",
+            "llm.usage.prompt_tokens": 9,
+            "llm.usage.completion_tokens": 8,
+            "llm.usage.reasoning_tokens": 5,
+            "llm.response.stop_reason": "end_turn",
+        },
+        {"provider": "anthropic", "reasoning_tokens": 5, "finish_reasons": ["stop"]},
+    ),
+}
+
+STEPS: dict[str, tuple[Row, Row]] = {
+    # https://github.com/strands-agents/sdk-python/blob/main/src/strands/telemetry/tracer.py
+    "strands, agents together": (
+        {"gen_ai.operation.name": "invoke_swarm", "gen_ai.agent.name": "swarm", "gen_ai.system": "strands-agents"},
+        {"role": "workflow", "operation": "invoke_workflow", "agent": "swarm"},
+    ),
+    "gemini-cli, tool": (
+        {"gen_ai.operation.name": "tool_call", "gen_ai.tool.name": "read_file", "gen_ai.tool.call_id": "c1"},
+        {"role": "tool", "operation": "execute_tool", "name": "read_file", "tool_call_id": "c1"},
+    ),
+    # The tool is told by the span around it.
+    "claude-code, execution of a tool": (
+        {"span.type": "tool.execution", "tool_use_id": "c1", "gen_ai.tool.call.id": "c1", "duration_ms": 12},
+        {"role": "umbrella", "operation": "tool_execution"},
+    ),
+    "claude-code, waiting for the user": (
+        {"span.type": "tool.blocked_on_user", "decision": "accept", "gen_ai.tool.call.id": "c1"},
+        {"role": "umbrella", "operation": "tool_approval"},
+    ),
+    "extensions-ai, function invocation": (
+        {"gen_ai.operation.name": "orchestrate_tools"},
+        {"role": "workflow", "operation": "orchestrate_tools"},
+    ),
+    # https://github.com/spring-projects/spring-ai/tree/main/spring-ai-commons
+    "spring-ai, chat client": (
+        {
+            "gen_ai.operation.name": "framework",
+            "gen_ai.system": "spring_ai",
+            "spring.ai.chat.client.conversation.id": "s1",
+        },
+        {"role": "workflow", "operation": "invoke_workflow", "session_id": "s1"},
+    ),
+    "spring-ai, tool": (
+        {"gen_ai.operation.name": "execute_tool", "spring.ai.tool.definition.name": "weather"},
+        {"role": "tool", "name": "weather"},
+    ),
+    "openllmetry, vector database": (
+        {"gen_ai.operation.name": "vector_db_retrieve"},
+        {"role": "retrieval", "operation": "retrieval"},
+    ),
+    "openlit, mcp": (
+        {"gen_ai.operation.name": "mcp_tool_call", "mcp.tool.name": "weather"},
+        {"role": "mcp", "operation": "tools/call", "name": "weather"},
+    ),
+    "openlit, memory": (
+        {"gen_ai.operation.name": "memory_search", "gen_ai.system": "mem0"},
+        {"role": "memory", "operation": "search_memory"},
+    ),
+    "sentry, pipeline": (
+        {"gen_ai.operation.name": "invoke_workflow", "gen_ai.pipeline.name": "qa"},
+        {"role": "workflow", "name": "qa"},
+    ),
+}
+
+PROVIDERS = {
+    "google-gla": "gcp.gemini",
+    "google-vertex": "gcp.vertex_ai",
+    "google-vertex.chat": "gcp.vertex_ai",
+    "google.vertex.chat": "gcp.vertex_ai",
+    "google.generative-ai": "gcp.gemini",
+    "googleVertex.anthropic.messages": "gcp.vertex_ai",
+    "bedrock-mantle.chat": "aws.bedrock",
+    "xai.responses": "x_ai",
+    "bedrock_converse": "aws.bedrock",
+    "azure-openai.responses": "azure.ai.openai",
+    "ibm.watson.ai": "ibm.watsonx.ai",
+    "hugging_face": "huggingface",
+    "fireworks_ai": "fireworks",
+}
+
+
+def records(name: str) -> list[dict[str, str]]:
+    with resources.files("storage").joinpath(f"data/{name}").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def store_each(store: EmbeddedStore, signal: Signal, requests: dict[str, Message]) -> None:
+    """In one insert; the key is the tenant."""
+    now = time.time_ns()
+    envelopes = [
+        wrap(signal, tenant, request.SerializeToString(), request_id=uuid.uuid4().int >> 80, received_ns=now)
+        for tenant, request in requests.items()
+    ]
+    store_whole(store, envelopes)
+
+
+def one(store: EmbeddedStore, table: str, tenant: str) -> Row:
+    (row,) = store.rows(f"SELECT * FROM {table} WHERE tenant = {{t:String}}", params={"t": tenant})
+    return row
+
+
+@pytest.fixture(scope="module")
+def stored(llm_store: EmbeddedStore) -> EmbeddedStore:
+    """Every span of CALLS, STEPS and PROVIDERS, each of a tenant that is named after it."""
+    given = {name: attributes for name, (attributes, _) in (CALLS | STEPS).items()}
+    given |= {f"provider {name}": CHAT | {"gen_ai.provider.name": name} for name in PROVIDERS}
+    store_each(llm_store, Signal.TRACES, {f"dialects {n}": traces(span(attributes)) for n, attributes in given.items()})
+    return llm_store
+
+
+@pytest.mark.parametrize("dialect", CALLS)
+def test_a_call_is_understood(stored: EmbeddedStore, dialect: str) -> None:
+    row, expected = one(stored, "llm_calls", f"dialects {dialect}"), CALLS[dialect][1]
+    assert {column: row[column] for column in expected} == expected
+
+
+@pytest.mark.parametrize("dialect", STEPS)
+def test_a_step_is_understood_and_no_call(stored: EmbeddedStore, dialect: str) -> None:
+    row, expected = one(stored, "llm_steps", f"dialects {dialect}"), STEPS[dialect][1]
+    assert {column: row[column] for column in expected} == expected
+    assert not stored.rows("SELECT 1 FROM llm_calls WHERE tenant = {t:String}", params={"t": f"dialects {dialect}"})
+
+
+@pytest.mark.parametrize("emitted", PROVIDERS)
+def test_a_provider_has_one_name(stored: EmbeddedStore, emitted: str) -> None:
+    assert one(stored, "llm_calls", f"dialects provider {emitted}")["provider"] == PROVIDERS[emitted]
+
+
+@pytest.mark.parametrize("agent", ["gemini_cli", "qwen-code"])
+def test_the_log_of_a_coding_agent_is_a_call(llm_store: EmbeddedStore, agent: str) -> None:
+    tenant = f"dialects-{uuid.uuid4().hex[:8]}"
+    attributes = {
+        "event.name": f"{agent}.api_response",
+        "model": "qwen3-coder",
+        "input_token_count": 120,
+        "output_token_count": 42,
+        "response_id": "chatcmpl-1",
+        "duration_ms": 500,
+    }
+    store_each(llm_store, Signal.LOGS, {tenant: logs("", attributes)})
+    row = one(llm_store, "llm_calls", tenant)
+    assert (row["model"], row["input_tokens"], row["response_id"]) == ("qwen3-coder", 120, "chatcmpl-1")
+
+
+def test_no_attribute_that_holds_content_stays_on_the_span(llm_store: EmbeddedStore) -> None:
+    keys = [row["key"].replace("*", "openai") for row in records("content.csv") if row["kind"] == "attribute"]
+    tenant = f"dialects-{uuid.uuid4().hex[:8]}"
+    store_each(llm_store, Signal.TRACES, {tenant: traces(span(CHAT | {key: f"said in {key}" for key in keys}))})
+    for table, column in (("otel_traces", "Tenant"), ("llm_calls", "tenant")):
+        (row,) = llm_store.rows(
+            f"SELECT toString(tuple(t.*)) AS text FROM {table} AS t WHERE {column} = {{t:String}}", params={"t": tenant}
+        )
+        assert "said in" not in row["text"], table
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("assistant_response", {"response": "said"}),
+        ("api_response_body", {"body": "said"}),
+        ("qwen-code.user_prompt", {"prompt": "said"}),
+        ("gemini_cli.api_request", {"request_text": "said"}),
+    ],
+)
+def test_no_log_of_a_coding_agent_keeps_what_was_said(llm_store: EmbeddedStore, name: str, attributes: Row) -> None:
+    tenant = f"dialects-{uuid.uuid4().hex[:8]}"
+    store_each(llm_store, Signal.LOGS, {tenant: logs("", {"event.name": name, **attributes})})
+    (row,) = llm_store.rows(
+        "SELECT LogAttributes AS kept FROM otel_logs WHERE Tenant = {t:String}", params={"t": tenant}
+    )
+    assert row["kept"] == {"event.name": name}
+    assert "said" in one(llm_store, "llm_call_content", tenant)["text"]
+
+
+def test_the_result_of_a_tool_is_no_attribute_of_an_event(llm_store: EmbeddedStore) -> None:
+    tenant = f"dialects-{uuid.uuid4().hex[:8]}"
+    cycle = span({"gen_ai.operation.name": "execute_event_loop_cycle"})
+    event = cycle.events.add(name="gen_ai.choice", time_unix_nano=cycle.end_time_unix_nano)
+    event.attributes.add(key="tool.result").value.string_value = "said"
+    store_each(llm_store, Signal.TRACES, {tenant: traces(cycle)})
+    (row,) = llm_store.rows(
+        "SELECT `Events.Attributes` AS kept FROM otel_traces WHERE Tenant = {t:String}", params={"t": tenant}
+    )
+    assert row["kept"] == [{}]
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("aliases.csv", ["key"]),
+        ("operations.csv", ["value"]),
+        ("log_operations.csv", ["event_name"]),
+        ("providers.csv", ["name"]),
+        ("events.csv", ["event_name"]),
+        ("event_attributes.csv", ["key"]),
+        ("event_values.csv", ["slot", "value"]),
+        ("content.csv", ["kind", "key"]),
+    ],
+)
+def test_a_table_says_one_thing_of_each_name(name: str, columns: list[str]) -> None:
+    names = [tuple(row[column] for column in columns) for row in records(name)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("name", "column"), [("operations.csv", "value"), ("providers.csv", "name")])
+def test_names_that_are_looked_up_in_lower_case_are_in_lower_case(name: str, column: str) -> None:
+    assert [row[column] for row in records(name) if row[column] != row[column].lower()] == []
