@@ -40,7 +40,8 @@ WITH
             arrayFirst(name -> name != '', [
                 toString(EventName), LogAttributes['event.name'], LogAttributes['event_name'],
                 if(match(Body, '^[a-z_]+\\.[a-z_.]+$'), Body, '')]) AS event_name,
-            dictGet('${database}.llm_log_operation', ('role', 'operation'), event_name) AS kind
+            -- Codex tells of each event of a stream; the last one has the usage.
+            dictGet('${database}.llm_log_operation', ('role', 'operation'), if(event_name = 'codex.sse_event', concat(event_name, ':', LogAttributes['event.kind']), event_name)) AS kind
         FROM otlp_log_records
         WHERE reason = '' AND kind.1 != ''
     ),
@@ -136,7 +137,7 @@ WITH
             other -> other.2 != copy.2 AND other.3 <= copy.4 AND other.4 >= copy.3 AND (other.5, copy.3, other.2) < (copy.5, other.3, copy.2), group), group) AS copy
     ),
     -- Two instrumentations saw it, one around the other, and one of them has no id: the inner one is nearer to the provider, unless
-    -- it is the SDK's own, which says less and may end before a stream does.
+    -- it is the SDK's own, which says less and may end before a stream does, and seconds before Logfire's record of that.
     around AS (
         SELECT copy.1, copy.2
         FROM (
@@ -147,7 +148,7 @@ WITH
             HAVING count() BETWEEN 2 AND 256
         )
         ARRAY JOIN arrayFilter(copy -> arrayExists(
-            other -> other.6 != copy.6 AND (other.7 = '' OR copy.7 = '') AND if(copy.5 >= 4, other.5 < 4 AND other.3 <= copy.4 AND other.4 >= copy.3,
+            other -> other.6 != copy.6 AND (other.7 = '' OR copy.7 = '') AND if(copy.5 >= 4, other.5 < 4 AND other.3 <= copy.4 + toIntervalSecond(if(startsWith(other.6, 'logfire'), 5, 0)) AND other.4 >= copy.3,
                 other.5 < 4 AND other.3 >= copy.3 AND other.4 <= copy.4), group), group) AS copy
     ),
     parents AS (SELECT trace_id, parent_span_id FROM llm_spans WHERE role = 'llm' AND preference < 4 AND parent_span_id != ''),
@@ -221,17 +222,17 @@ WITH
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],
                 arrayMap(pattern -> match(text, pattern), [
-                    '(?i)^429|\\b429\\b|rate.?limit|throttl|resource_exhausted|quota',
-                    '(?i)^529|\\b529\\b|overloaded|^503|\\b503\\b|service.?unavailable',
+                    '(?i)^429|\\b429\\b|rate.?limit|too.?many.?requests|throttl|resource.?exhausted|quota|billing',
+                    '(?i)^529|\\b529\\b|overloaded|^503|\\b503\\b|service.?unavailable|not.?ready',
                     '(?i)context.?(?:length|window|limit)|too.?many.?tokens|(?:prompt|input) is too long|maximum.{1,20}tokens',
-                    '(?i)content.?filter|content.?(?:management.?)?policy|safety|responsible.?ai|(?:response|prompt) was (?:filtered|blocked)|guardrail',
+                    '(?i)content.?filter|content.?(?:management.?)?policy|safety|responsible.?ai|(?:response|prompt) was (?:filtered|blocked)|blocked.?prompt|recitation|guardrail',
                     '(?i)timeout|timed.?out|deadline|^408|^504',
-                    '(?i)^401|^403|\\b40[13]\\b|authentication|permission|unauthorized|forbidden|(?:invalid|incorrect).?api.?key|api.?key.{0,20}(?:invalid|incorrect|expired)',
+                    '(?i)^401|^403|\\b40[13]\\b|authentication|unauthenticated|permission|access.?denied|unauthorized|forbidden|credentials|expired.?token|unrecognized.?client|(?:invalid|incorrect).?api.?key|api.?key.{0,20}(?:invalid|incorrect|expired)',
                     '(?i)^404|\\b404\\b|not.?found',
-                    '(?i)^4\\d\\d|bad.?request|invalid|validation|unprocessable',
+                    '(?i)^4\\d\\d|bad.?request|invalid|validation|unprocessable|too.?(?:large|long)',
                     '(?i)cancel|abort',
-                    '(?i)connect|socket|network|dns|\\bssl\\b',
-                    '(?i)^5\\d\\d|(?:code|status)\\D{0,5}5\\d\\d|internal.?(?:server|error)|server.?error|server had an error|api.?error',
+                    '(?i)connect|econn|epipe|fetch failed|protocol.?error|socket|network|dns|\\bssl|certificate',
+                    '(?i)^5\\d\\d|(?:code|status)\\D{0,5}5\\d\\d|internal.?(?:server|error)|bad.?gateway|model.?(?:stream.?)?error|server.?error|server had an error|api.?error',
                     ''])), [concat(slots['http_status'], ' ', error_type), error_text])) AS error_classes,
             lower(slots['streaming']) IN ('true', '1') OR JSONExtractBool(invocation_json, 'stream')
                 OR match(slots['vercel_operation'], 'doStream$') OR slots['operation'] = 'streamText' OR slots['logfire_span_type'] = 'log' AS says_streaming
@@ -297,11 +298,11 @@ SELECT
         -- Google's enumerations carry their type's name.
         reason -> transform(replaceRegexpOne(lower(reason), '^(?:.*\\.|finish_reason_)', '') AS plain,
             ['tool_calls', 'tool_use', 'tool-calls', 'tool-call', 'tool_execution', 'function_call', 'function_calls',
-                'end_turn', 'completed', 'complete', 'stop_sequence', 'eos', 'eos_token', 'max_tokens', 'max_output_tokens', 'model_length', 'incomplete',
-                'content-filter', 'content_filtered', 'safety', 'refusal', 'guardrail_intervened', 'recitation', 'blocklist', 'prohibited_content', 'spii'],
+                'end_turn', 'completed', 'complete', 'stop_sequence', 'eos', 'eos_token', 'endoftext', 'max_tokens', 'max_output_tokens', 'model_length', 'incomplete', 'model_context_window_exceeded',
+                'content-filter', 'content_filtered', 'safety', 'refusal', 'guardrail_intervened', 'recitation', 'blocklist', 'prohibited_content', 'spii', 'image_safety', 'error_toxic'],
             ['tool_call', 'tool_call', 'tool_call', 'tool_call', 'tool_call', 'tool_call', 'tool_call',
-                'stop', 'stop', 'stop', 'stop', 'stop', 'stop', 'length', 'length', 'length', 'length',
-                'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter'],
+                'stop', 'stop', 'stop', 'stop', 'stop', 'stop', 'stop', 'length', 'length', 'length', 'length', 'length',
+                'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter'],
             plain),
         multiIf(
             startsWith(emitted_finish, '['), JSONExtract(emitted_finish, 'Array(String)'),

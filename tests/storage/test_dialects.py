@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import time
 import uuid
-from importlib import resources
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from google.protobuf.message import Message
 
 from collector.envelope import wrap
 from collector.signals import Signal
+from storage.data import rows
 from storage.embedded import EmbeddedStore
 from tests.collector.direct import store_whole
 from tests.collector.requests import logs, span, traces
@@ -228,14 +228,35 @@ PROVIDERS = {
     "hugging_face": "huggingface",
     "fireworks_ai": "fireworks",
 }
+ERRORS = {
+    "TooManyRequestsException": "rate_limit",
+    "google.api_core.exceptions.ResourceExhausted": "rate_limit",
+    "AccessDeniedException": "auth",
+    "ExpiredTokenException": "auth",
+    "botocore.exceptions.NoCredentialsError": "auth",
+    "Unauthenticated": "auth",
+    "ModelNotReadyException": "overloaded",
+    "BadGatewayError": "server_error",
+    "ModelStreamErrorException": "server_error",
+    "BlockedPromptException": "content_filter",
+    "request_too_large": "invalid_request",
+    "ECONNREFUSED": "connection",
+    "httpx.RemoteProtocolError": "connection",
+    "SSLError": "connection",
+}
+FINISH_REASONS = {
+    "endoftext": "stop",
+    "model_context_window_exceeded": "length",
+    "IMAGE_SAFETY": "content_filter",
+    "ERROR_TOXIC": "content_filter",
+    "tool_use": "tool_call",
+    "end_turn": "stop",
+    "recitation": "content_filter",
+    "incomplete": "length",
+}
 
 
-def records(name: str) -> list[dict[str, str]]:
-    with resources.files("storage").joinpath(f"data/{name}").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def store_each(store: EmbeddedStore, signal: Signal, requests: dict[str, Message]) -> None:
+def store_each(store: EmbeddedStore, signal: Signal, requests: Mapping[str, Message]) -> None:
     """In one insert; the key is the tenant."""
     now = time.time_ns()
     envelopes = [
@@ -294,7 +315,7 @@ def test_the_log_of_a_coding_agent_is_a_call(llm_store: EmbeddedStore, agent: st
 
 
 def test_no_attribute_that_holds_content_stays_on_the_span(llm_store: EmbeddedStore) -> None:
-    keys = [row["key"].replace("*", "openai") for row in records("content.csv") if row["kind"] == "attribute"]
+    keys = [row["key"].replace("*", "openai") for row in rows("content") if row["kind"] == "attribute"]
     tenant = f"dialects-{uuid.uuid4().hex[:8]}"
     store_each(llm_store, Signal.TRACES, {tenant: traces(span(CHAT | {key: f"said in {key}" for key in keys}))})
     for table, column in (("otel_traces", "Tenant"), ("llm_calls", "tenant")):
@@ -338,21 +359,84 @@ def test_the_result_of_a_tool_is_no_attribute_of_an_event(llm_store: EmbeddedSto
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        ("aliases.csv", ["key"]),
-        ("operations.csv", ["value"]),
-        ("log_operations.csv", ["event_name"]),
-        ("providers.csv", ["name"]),
-        ("events.csv", ["event_name"]),
-        ("event_attributes.csv", ["key"]),
-        ("event_values.csv", ["slot", "value"]),
-        ("content.csv", ["kind", "key"]),
+        ("aliases", ["key"]),
+        ("operations", ["value"]),
+        ("log_operations", ["event_name"]),
+        ("providers", ["name"]),
+        ("events", ["event_name"]),
+        ("event_attributes", ["key"]),
+        ("event_values", ["slot", "value"]),
+        ("content", ["kind", "key"]),
     ],
 )
 def test_a_table_says_one_thing_of_each_name(name: str, columns: list[str]) -> None:
-    names = [tuple(row[column] for column in columns) for row in records(name)]
+    names = [tuple(row[column] for column in columns) for row in rows(name)]
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize(("name", "column"), [("operations.csv", "value"), ("providers.csv", "name")])
+@pytest.mark.parametrize(("name", "column"), [("operations", "value"), ("providers", "name")])
 def test_names_that_are_looked_up_in_lower_case_are_in_lower_case(name: str, column: str) -> None:
-    assert [row[column] for row in records(name) if row[column] != row[column].lower()] == []
+    assert [row[column] for row in rows(name) if row[column] != row[column].lower()] == []
+
+
+def test_an_error_has_a_class_by_its_type_alone(llm_store: EmbeddedStore) -> None:
+    requests = {f"error {name}": traces(span(CHAT | {"error.type": name}, status={"code": 2})) for name in ERRORS}
+    store_each(llm_store, Signal.TRACES, requests)
+    assert {name: one(llm_store, "llm_calls", f"error {name}")["error_class"] for name in ERRORS} == ERRORS
+
+
+def test_finish_reasons_of_providers_are_folded(llm_store: EmbeddedStore) -> None:
+    requests = {
+        f"finish {name}": traces(span(CHAT | USAGE | {"gen_ai.response.finish_reasons": [name]}))
+        for name in FINISH_REASONS
+    }
+    store_each(llm_store, Signal.TRACES, requests)
+    folded = {name: one(llm_store, "llm_calls", f"finish {name}")["finish_reasons"] for name in FINISH_REASONS}
+    assert folded == {name: [reason] for name, reason in FINISH_REASONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "operation", "role"),
+    [
+        ("llm", "chat", "llm"),
+        ("prompt", "chat", "prompt"),
+        ("retriever", "embeddings", "retrieval"),
+        ("embedding", "embeddings", "embedding"),
+        ("chain", "chain", "workflow"),
+        ("parser", "parser", "workflow"),
+    ],
+)
+def test_the_kind_of_langsmith_goes_before_its_operation(
+    llm_store: EmbeddedStore, kind: str, operation: str, role: str
+) -> None:
+    attributes = {"gen_ai.operation.name": operation, "langsmith.span.kind": kind, "gen_ai.request.model": "m"}
+    store_each(llm_store, Signal.TRACES, {f"langsmith {kind}": traces(span(attributes))})
+    table = "llm_calls" if role in ("llm", "embedding") else "llm_steps"
+    assert one(llm_store, table, f"langsmith {kind}")["role"] == role
+
+
+def test_old_pydantic_ai_names_its_work_by_its_spans_alone(llm_store: EmbeddedStore) -> None:
+    tool = span({"gen_ai.tool.name": "weather", "gen_ai.tool.call.id": "c1"}, name="running tool")
+    agent = span({"agent_name": "planner", "model_name": "gpt-4o", "gen_ai.usage.input_tokens": 3}, name="agent run")
+    requests = {
+        "pydantic-ai tool": traces(tool, scope="pydantic-ai"),
+        "pydantic-ai agent": traces(agent, scope="pydantic-ai"),
+    }
+    store_each(llm_store, Signal.TRACES, requests)
+    steps = [one(llm_store, "llm_steps", tenant) for tenant in requests]
+    assert [(step["role"], step["name"]) for step in steps] == [("tool", "weather"), ("agent", "planner")]
+
+
+def test_only_the_end_of_a_codex_stream_is_a_call(llm_store: EmbeddedStore) -> None:
+    event: Row = {"event.name": "codex.sse_event", "model": "gpt-5.1", "conversation.id": "s1"}
+    counts = {"input_token_count": 100, "cached_token_count": 40, "output_token_count": 10, "reasoning_token_count": 5}
+    requests = {
+        "codex begins": logs("", event | {"event.kind": "response.created"}),
+        "codex ends": logs("", event | {"event.kind": "response.completed"} | counts),
+    }
+    store_each(llm_store, Signal.LOGS, requests)
+    call = one(llm_store, "llm_calls", "codex ends")
+    columns = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "session_id")
+    assert [call[column] for column in columns] == [100, 40, 10, 5, "s1"]
+    assert not llm_store.rows("SELECT 1 FROM llm_calls WHERE tenant = 'codex begins'")
+    assert not llm_store.rows("SELECT 1 FROM llm_unmapped WHERE tenant = 'codex begins'")
