@@ -12,12 +12,13 @@ from collector.signals import Signal
 
 
 class Entry(StrEnum):
-    """`received` and `recovered` come in; each of them ends as one of the four below. `acknowledged` is told apart:
+    """`received` and `recovered` come in; each of them ends as one of the five below. `acknowledged` is told apart:
     what the sender was answered."""
 
     RECEIVED = "received"
     RECOVERED = "recovered"
     STORED = "stored"
+    PRODUCED = "produced"
     DUPLICATE = "duplicate"
     DEAD_LETTERED = "dead_lettered"
     REFUSED = "refused"
@@ -25,7 +26,7 @@ class Entry(StrEnum):
 
 
 _IN = (Entry.RECEIVED, Entry.RECOVERED)
-_OUT = (Entry.STORED, Entry.DUPLICATE, Entry.DEAD_LETTERED, Entry.REFUSED)
+_OUT = (Entry.STORED, Entry.PRODUCED, Entry.DUPLICATE, Entry.DEAD_LETTERED, Entry.REFUSED)
 Account = tuple[str, Signal]
 
 
@@ -35,6 +36,7 @@ class Ledger:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._counts: Counts[tuple[str, Signal, Entry]] = Counts()
         self._open: Counts[Account] = Counts()
+        self._reasons: Counts[tuple[str, str, str]] = Counts()
         self._requests = Counter(
             "llmhub_ledger_requests",
             "Requests by what became of them",
@@ -58,6 +60,11 @@ class Ledger:
     def refuse(self, tenant: str, signal: Signal, reason: str) -> None:
         self.record(tenant, signal, Entry.REFUSED)
         self._refused.labels(tenant, signal, reason).inc()
+        self._reasons[tenant, signal.value, reason] += 1
+
+    def refused_at_door(self, signal: str, reason: str) -> None:
+        """A request that was refused before it was known whose it is: it is among the refusals, and has not come in."""
+        self._reasons["", str(signal), reason] += 1
 
     def under_way(self, accounts: Iterable[Account], change: int) -> None:
         """Requests that begin (1) or end (-1) to wait, in memory or in the spool."""
@@ -80,6 +87,13 @@ class Ledger:
                 "under_way": self._open[tenant, signal],
             }
             for tenant, signal in accounts
+        ]
+
+    def refusals(self) -> list[dict[str, str | int]]:
+        """How often each reason was given; `tenant` is '' for what was refused at the door."""
+        return [
+            {"tenant": tenant, "signal": signal, "reason": reason, "requests": count}
+            for (tenant, signal, reason), count in sorted(self._reasons.items())
         ]
 
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from collector.assembly import Collector
+from collector.failures import describe
 from collector.pipeline import PipelineSettings
 from storage import queries
 from storage.store import Store, StoreError
@@ -38,6 +39,7 @@ class Status:
         report: dict[str, Any] = {
             "ledger": collector.ledger.rows(),
             "imbalance": collector.ledger.imbalance(),
+            "refusals": collector.ledger.refusals(),
             "spool": self._spool(),
             "breaker": {"state": collector.breaker.state, "last_error": collector.breaker.last_error},
             "duplicate_window_seconds": round(collector.pipeline.duplicate_window_seconds, 1),
@@ -81,8 +83,7 @@ class Status:
             )
             letters = self._collector.dead_letters.counts()
         except StoreError as error:
-            # A message of ClickHouse may quote the data that it chokes on.
-            return {"error": f"{error.name} (code {error.code})" if error.code else error.message}
+            return {"error": describe(error)}
         return {
             "request_ids": {
                 **ids,

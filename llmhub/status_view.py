@@ -7,7 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_ENTRIES = ("received", "recovered", "acknowledged", "stored", "duplicate", "dead_lettered", "refused", "under_way")
+_ENTRIES = (
+    "received", "recovered", "acknowledged", "stored", "produced", "duplicate", "dead_lettered", "refused", "under_way"
+)  # fmt: skip
 
 
 def show_status(report: dict[str, Any], out: Console) -> None:
@@ -42,6 +44,7 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("duplicates", f"recognised for {report['duplicate_window_seconds']} s"),
         ("canary", f"seen after {canary['lag_seconds']} s, {canary['failures']} failures"),
     ]
+    lines += [("refused", _refusal(row)) for row in report["refusals"]]
     if "error" in store:
         return lines
     ids, letters = store["request_ids"], store["dead_letters"]
@@ -54,6 +57,11 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         )
     )
     return lines + [("", _difference(row)) for row in store["differences"]]
+
+
+def _refusal(row: dict[str, Any]) -> str:
+    whose = f"of tenant {row['tenant']}" if row["tenant"] else "before it was known whose they are"
+    return f"{row['requests']:,} {row['signal']} {whose}: {row['reason']}"
 
 
 def _difference(row: dict[str, Any]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
 from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
-from collector.pipeline import _OUTCOMES
 from llmhub.worker_metrics import SupervisorMetrics
 from receivers.events import EventMetrics
 from receivers.intake import Refusal
@@ -57,5 +57,6 @@ def test_every_reason_of_a_refusal_is_explained() -> None:
 
 
 def test_every_outcome_of_a_request_is_explained() -> None:
-    outcomes = {"stored", "partial", "failed", *_OUTCOMES.values(), *map(str, MessageOutcome)}
+    told = (kind.outcome for kind in (HubError, InvalidRequest, Overloaded, Unavailable))
+    outcomes = {"stored", "partial", *told, *map(str, MessageOutcome)}
     assert outcomes <= {row[0].strip("`") for row in rows(TEXT)}

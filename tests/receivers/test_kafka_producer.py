@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from collector.errors import InvalidRequest, Overloaded, Unavailable
+from collector.ledger import Ledger
 from collector.pipeline import Acknowledgement, Signal
 from receivers.kafka import KafkaIntake, KafkaMetrics, KafkaProducerSettings
 from receivers.listener import ListenError
@@ -24,7 +25,17 @@ from tests.receivers.recorder import Loop, serving
 
 
 def intake(settings: KafkaProducerSettings, registry: CollectorRegistry | None = None) -> KafkaIntake:
-    return KafkaIntake(settings, KafkaMetrics(registry or CollectorRegistry()), lambda signal, reason: None)
+    registry = registry or CollectorRegistry()
+    return KafkaIntake(settings, KafkaMetrics(registry), Ledger(registry), lambda signal, reason: None)
+
+
+def ledger(registry: CollectorRegistry) -> dict[str, float]:
+    """Requests by entry; whether they balance, too."""
+    samples = [sample for metric in registry.collect() for sample in metric.samples]
+    found = {
+        sample.labels["entry"]: sample.value for sample in samples if sample.name == "llmhub_ledger_requests_total"
+    }
+    return {**found, "imbalance": registry.get_sample_value("llmhub_ledger_imbalance") or 0.0}
 
 
 def settings(kafka: Kafka, **changes: Any) -> KafkaProducerSettings:
@@ -83,6 +94,23 @@ def test_what_is_no_otlp_request_is_refused_and_not_produced(kafka: Kafka, loop:
         loop.run(producer.submit(Signal.TRACES, "team", b"\xff\xff"))
     labels = {"signal": "traces", "outcome": "invalid"}
     assert registry.get_sample_value("llmhub_receivers_kafka_produced_total", labels) == 1
+    assert ledger(registry) == {"received": 1, "refused": 1, "imbalance": 0}
+
+
+def test_a_request_whose_sender_has_gone_is_accounted_for_when_kafka_has_it(kafka: Kafka, loop: Loop) -> None:
+    registry = CollectorRegistry()
+    producer = intake(settings(kafka, client={"linger.ms": 500}), registry)
+
+    async def go_away() -> dict[str, float]:
+        sender = asyncio.create_task(producer.submit(Signal.TRACES, "team", exports.traces()))
+        await asyncio.sleep(0.05)
+        sender.cancel()
+        await asyncio.wait([sender])
+        return ledger(registry)
+
+    with serving(producer, loop):
+        assert loop.run(go_away()) == {"received": 1, "imbalance": 0}  # it is under way
+    assert ledger(registry) == {"received": 1, "produced": 1, "imbalance": 0}
 
 
 def test_a_request_above_kafkas_limit_is_never_to_be_sent_again(kafka: Kafka, loop: Loop) -> None:
@@ -111,7 +139,8 @@ def test_no_more_waits_for_kafka_than_it_is_allowed_to(loop: Loop) -> None:
 
 
 def test_a_stop_answers_every_sender(loop: Loop) -> None:
-    producer = intake(KafkaProducerSettings(brokers="127.0.0.1:1", delivery_seconds=60.0))
+    registry = CollectorRegistry()
+    producer = intake(KafkaProducerSettings(brokers="127.0.0.1:1", delivery_seconds=60.0), registry)
 
     async def stop_while_waiting() -> Any:
         waiting = asyncio.create_task(producer.submit(Signal.TRACES, "team", exports.traces()))
@@ -122,6 +151,7 @@ def test_a_stop_answers_every_sender(loop: Loop) -> None:
     loop.run(producer.start())
     (error,) = loop.run(stop_while_waiting())
     assert isinstance(error, Unavailable)
+    assert ledger(registry) == {"received": 1, "refused": 1, "imbalance": 0}
 
 
 def test_a_property_that_librdkafka_does_not_know_is_named(loop: Loop) -> None:
