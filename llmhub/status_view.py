@@ -13,10 +13,15 @@ _ENTRIES = (
 
 
 def show_status(report: dict[str, Any], out: Console) -> None:
-    """Print what `Status.report` returns: the ledger, a line a part, and then what is wrong."""
+    """Print what `Status.report` or `worker_status.merged` returns: the ledger, a line a part, and then what is wrong."""
     _show_ledger(report["ledger"], out)
-    for name, text in _lines(report):
-        out.print(f"{name:<14} {text}", markup=False, highlight=False, soft_wrap=True)
+    for worker, part in report.get("workers", {"": report}).items():
+        if worker:
+            out.rule(worker)
+        for name, text in _lines(part) if "spool" in part else ():
+            out.print(f"{name:<14} {text}", markup=False, highlight=False, soft_wrap=True)
+    if "workers" in report:
+        out.rule()
     for problem in report["problems"]:
         out.print(f"! {problem}", markup=False, highlight=False, soft_wrap=True)
     if report["balanced"]:
