@@ -16,7 +16,7 @@ from storage.store import Store, StoreError
 _FRESH_SECONDS = 10.0
 # A request received by then and not in the spool is in all of its tables.
 _SETTLED_SECONDS = 10.0
-# About a second and 300 MB of the store's memory.
+# Measured with as many consecutive ids in an embedded store: 0.9 s of CPU, and 110 MB more memory at the peak.
 _MOST_IDS = 5_000_000
 _SHOWN_GAPS = 10
 _LATE_CANARY_SECONDS = 60.0
@@ -65,7 +65,8 @@ class Status:
         async with self._asking:
             if time.monotonic() - self._asked > _FRESH_SECONDS:
                 # In this order: what is not in the spool now is in the store by the time it is asked.
-                next_id, spooled = self._collector.spool.issued()
+                # The spool's lock is held while its disk, or the store's, is written.
+                next_id, spooled = await asyncio.to_thread(self._collector.spool.issued)
                 before = time.time() - self._collector.spool.oldest_seconds - _SETTLED_SECONDS
                 self._answer = await asyncio.to_thread(self._reconcile, next_id, spooled, before)
                 self._asked = time.monotonic()
