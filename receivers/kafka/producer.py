@@ -49,6 +49,7 @@ class KafkaIntake:
         self.refused = refused
         self._ids = itertools.count(time.time_ns())
         self._delivered: list[Delivery] = []
+        self._fatal = False
         self._stopping = threading.Event()
         self._grace = 0.0
         self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
@@ -57,8 +58,7 @@ class KafkaIntake:
         """Returns the brokers. Raises ListenError, which names the setting; brokers that are away are waited for."""
         self._loop = asyncio.get_running_loop()
         try:
-            properties: dict[str, Any] = {**producer_properties(self._settings), "error_cb": self._on_error}
-            self._producer = confluent_kafka.Producer(properties, logger=log)
+            self._producer = self._open()
         except KafkaException as error:
             raise ListenError(
                 f"{PRODUCER_SECTION}: Kafka's client refuses its settings: {error.args[0].str()}. Correct "
@@ -66,6 +66,10 @@ class KafkaIntake:
             ) from None
         self._thread.start()
         return self._settings.brokers
+
+    def _open(self) -> confluent_kafka.Producer:
+        properties: dict[str, Any] = {**producer_properties(self._settings), "error_cb": self._on_error}
+        return confluent_kafka.Producer(properties, logger=log)
 
     async def stop(self, grace: float) -> None:
         """Wait up to `grace` seconds for the brokers. What they have not acknowledged by then was not acknowledged."""
@@ -138,12 +142,25 @@ class KafkaIntake:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            self._producer.poll(_POLL_SECONDS)
+            try:
+                if self._fatal:
+                    self._replace()
+                self._producer.poll(_POLL_SECONDS)
+            except Exception:  # senders wait for this thread
+                log.exception("Kafka's producer failed and is tried again")
+                self._stopping.wait(_RETRY_SECONDS)
             self._tell_senders()
         self._producer.flush(self._grace)
         self._producer.purge()
         self._producer.flush(_POLL_SECONDS)
         self._tell_senders()
+
+    def _replace(self) -> None:
+        """After a fatal error librdkafka's producer takes nothing any more; senders of what waits in it send again."""
+        old, self._producer = self._producer, self._open()
+        self._fatal = False
+        old.purge()
+        old.flush(_POLL_SECONDS)
 
     def _tell_senders(self) -> None:
         if self._delivered:
@@ -153,6 +170,8 @@ class KafkaIntake:
     def _on_error(self, error: KafkaError) -> None:
         self._metrics.errors.labels(error.name()).inc()
         log.warning("Kafka reports an error", extra={"error": error.str(), "code": error.name()})
+        if error.fatal():
+            self._fatal = True
 
 
 def _resolve(deliveries: list[Delivery]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from prometheus_client import CollectorRegistry
 
 from collector.errors import InvalidRequest, Overloaded, Unavailable
@@ -136,6 +137,33 @@ def test_no_more_waits_for_kafka_than_it_is_allowed_to(loop: Loop) -> None:
         refusals = [type(error) for error in loop.run(many())]
     assert set(refusals) == {Overloaded, Unavailable}
     assert refusals.count(Unavailable) * len(exports.traces(200)) < 2 * (64 << 10)
+
+
+def test_after_a_fatal_error_of_the_client_those_who_wait_send_again_and_are_served(kafka: Kafka, loop: Loop) -> None:
+    registry = CollectorRegistry()
+    producer = intake(settings(kafka, client={"linger.ms": 5000}), registry)
+
+    async def fail() -> Any:
+        waiting = asyncio.create_task(producer.submit(Signal.TRACES, "team", exports.traces()))
+        await asyncio.sleep(0.1)
+        producer._on_error(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "made up", fatal=True))
+        return await asyncio.gather(waiting, return_exceptions=True)
+
+    with serving(producer, loop):
+        broken = producer._producer
+        (error,) = loop.run(fail())
+        assert isinstance(error, Unavailable)
+        assert producer._producer is not broken
+        again = loop.run(_submit_and_flush(producer))
+    assert again == Acknowledgement()
+    assert ledger(registry) == {"received": 2, "refused": 1, "acknowledged": 1, "produced": 1, "imbalance": 0}
+
+
+async def _submit_and_flush(producer: KafkaIntake) -> Acknowledgement:
+    sending = asyncio.create_task(producer.submit(Signal.TRACES, "team", exports.traces()))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(producer._producer.flush, 20)
+    return await sending
 
 
 def test_a_stop_answers_every_sender(loop: Loop) -> None:
