@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import Counter as Counts
 from collections.abc import Iterable
+from concurrent.futures import Future
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -25,6 +28,8 @@ class Entry(StrEnum):
     ACKNOWLEDGED = "acknowledged"
 
 
+# A loop that does not come round in that time is no loop that anybody waits for; /metrics fails, as it should.
+_PATIENCE_SECONDS = 10.0
 _IN = (Entry.RECEIVED, Entry.RECOVERED)
 _OUT = (Entry.STORED, Entry.PRODUCED, Entry.DUPLICATE, Entry.DEAD_LETTERED, Entry.REFUSED)
 Account = tuple[str, Signal]
@@ -51,7 +56,13 @@ class Ledger:
             "Requests that came in and are neither accounted for nor under way: anything but 0 is a loss",
             registry=registry,
         )
-        balance.set_function(self.imbalance)
+        balance.set_function(self._settled_imbalance)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+
+    def belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on that loop, which is the caller's, alone writes."""
+        self._loop, self._thread = loop, threading.get_ident()
 
     def record(self, tenant: str, signal: Signal, entry: Entry, requests: int = 1) -> None:
         self._counts[tenant, signal, entry] += requests
@@ -75,6 +86,14 @@ class Ledger:
         """What came in, less what has an end, less what is under way."""
         counted = sum(count * _sign(entry) for (_, _, entry), count in list(self._counts.items()))
         return counted - sum(list(self._open.values()))
+
+    def _settled_imbalance(self) -> int:
+        """For other threads: in the middle of a callback of the loop a request may have come in and not be under way yet."""
+        if self._loop is None or not self._loop.is_running() or threading.get_ident() == self._thread:
+            return self.imbalance()
+        answer: Future[int] = Future()
+        self._loop.call_soon_threadsafe(lambda: answer.set_result(self.imbalance()))
+        return answer.result(_PATIENCE_SECONDS)
 
     def rows(self) -> list[dict[str, str | int]]:
         """One row a tenant and signal: each entry, and `under_way`."""

@@ -126,5 +126,6 @@ def test_prompts_keys_and_passwords_are_nowhere_but_in_the_store(start_hub: Star
     hub.close()
     found["log"] = hub.log
     assert "127.0.0.1:1" in found["log"]
+    assert all({"time", "level", "logger", "message"} <= json.loads(line).keys() for line in found["log"].splitlines())
     leaks = {(place, secret) for place, text in found.items() for secret in (PROMPT, KEY, PASSWORD) if secret in text}
     assert leaks == set()
