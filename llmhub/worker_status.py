@@ -23,7 +23,9 @@ def silent(reason: str) -> dict[str, Any]:
     """The report of a worker that gives none."""
     return {
         "balanced": None,
-        "problems": [f"it does not serve: {reason}. It is started again; the hub's log says why it ended"],
+        "problems": [
+            f"it does not serve: {reason}. One that has ended is started again; the hub's log says why it ended"
+        ],
     }
 
 
