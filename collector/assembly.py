@@ -64,6 +64,7 @@ class Collector:
 
     async def start(self) -> None:
         """Take up what is in the spools, and remember what was stored of late. Raises SpoolError, StoreError."""
+        self.ledger.belong_to(asyncio.get_running_loop())
         rows = await asyncio.to_thread(
             self._store.rows,
             _RECENT,

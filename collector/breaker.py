@@ -14,7 +14,7 @@ from typing import Any
 from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from collector.failures import Failure, classify
+from collector.failures import Failure, classify, describe
 from storage.store import StoreError
 
 log = logging.getLogger(__name__)
@@ -56,21 +56,13 @@ class Breaker:
     def is_closed(self) -> bool:
         return self.state == str(STATE_CLOSED)
 
-    def problem(self) -> str:
-        """Why the store is not asked now, '' when it is."""
-        last = self._circuit.last_failure
-        if self.state == STATE_CLOSED or last is None:
-            return ""
-        return f"the store does not take data: {getattr(last, 'message', last)}"
-
     @property
     def last_error(self) -> str:
         """What made the breaker open, '' while it is closed, in words that quote nothing of the data."""
         last = self._circuit.last_failure
         if self.state == STATE_CLOSED or last is None:
             return ""
-        code, name = getattr(last, "code", 0), getattr(last, "name", "")
-        return f"{name} (code {code})" if code else str(last)
+        return describe(last) if isinstance(last, StoreError) else str(last)
 
     def call(self, insert: Callable[[], None]) -> None:
         """Run `insert`, again where that may help. Raises what the last attempt raised."""

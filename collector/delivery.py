@@ -9,13 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import ParamSpec, TypeVar
 
 from collector.breaker import Breaker
 from collector.errors import HubError, Overloaded, Unavailable
+from collector.failures import describe
 from collector.ledger import Account, Entry, Ledger
 from collector.signals import Signal
-from collector.spool import SpoolError
+from collector.spool import SpoolDamaged, SpoolError
 from collector.spool.spool import Accepted, Batch, Spool
 from collector.writer import Acknowledgement, Outcome, Writer, Written
 
@@ -67,7 +69,7 @@ class Delivery:
         self._slots = asyncio.Semaphore(concurrent_inserts)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._inserts = ThreadPoolExecutor(concurrent_inserts, thread_name_prefix="insert")
-        self._backlog: list[int] = []
+        self._backlog: list[tuple[int, int]] = []
         self._failures: Counter[int] = Counter()
         self._stored_since: dict[int, int] = {}
         self._stored = 0
@@ -174,7 +176,7 @@ class Delivery:
             self._ledger.record(tenant, signal, entry, requests)
         self._ledger.under_way([(each.tenant, each.signal) for each in decided], -1)
         if written.error is not None:
-            log.error("the store did not take a batch; it is in the spool", extra={"requests": len(batch.envelopes), "error": written.error.message})  # fmt: skip
+            log.error("the store did not take a batch; it is in the spool", extra={"requests": len(batch.envelopes), "error": describe(written.error)})  # fmt: skip
             if decided:
                 await self._on_disk(self._spool.settle, batch, [each.request_id for each in decided])
             self._failures[batch.sequence] += 1
@@ -187,9 +189,8 @@ class Delivery:
             await self._on_disk(self._spool.settle, batch)
 
     def _postpone(self, sequence: int) -> None:
-        self._backlog.append(sequence)
-        # What keeps failing makes way for what may not.
-        self._backlog.sort(key=lambda each: (self._failures[each] // _SUSPICIOUS_FAILURES, each))
+        # In order, but what keeps failing makes way for what may not.
+        heappush(self._backlog, (self._failures[sequence] // _SUSPICIOUS_FAILURES, sequence))
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._drain_spool())
 
@@ -198,14 +199,21 @@ class Delivery:
             while self._breaker.is_open:
                 await asyncio.sleep(min(self._breaker.recovery_seconds / 5, 1.0))
             async with self._slots:
-                sequence = self._backlog.pop(0)
-                try:
-                    await self._replay(sequence)
-                except SpoolError as error:
-                    log.error("a batch in the spool cannot be read; it stays there", extra={"error": str(error)})
+                _, sequence = heappop(self._backlog)
+                await self._try(sequence)
             if self._failures[sequence]:
                 doublings = min(self._failures[sequence], 10)
                 await asyncio.sleep(min(0.1 * 2**doublings, self._breaker.recovery_seconds))
+
+    async def _try(self, sequence: int) -> None:
+        try:
+            await self._replay(sequence)
+        except SpoolDamaged as error:
+            log.error("a batch in the spool cannot be read; it stays there", extra={"error": str(error)})
+        except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start
+            log.exception("a batch could not be taken from the spool; it is tried again")
+            self._failures[sequence] += 1
+            self._postpone(sequence)
 
     async def _replay(self, sequence: int) -> None:
         batch = await self._on_disk(self._spool.read, sequence)

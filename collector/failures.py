@@ -32,12 +32,13 @@ _BAD_DATA = {
     444: "",  # UNKNOWN_PROTOBUF_FORMAT
 }
 _MEMORY_LIMIT_EXCEEDED = 241
+_TYPE_MISMATCH = 53
 _PERMANENT = frozenset({
     16,  # NO_SUCH_COLUMN_IN_TABLE
     20,  # NUMBER_OF_COLUMNS_DOESNT_MATCH
     46,  # UNKNOWN_FUNCTION
     47,  # UNKNOWN_IDENTIFIER
-    53,  # TYPE_MISMATCH
+    _TYPE_MISMATCH,
     60,  # UNKNOWN_TABLE
     62,  # SYNTAX_ERROR
     81,  # UNKNOWN_DATABASE
@@ -56,6 +57,14 @@ def classify(error: StoreError) -> Failure:
     if error.code in _BAD_DATA and _BAD_DATA[error.code] in error.message:
         return Failure.BAD_DATA
     return Failure.PERMANENT if error.code in _PERMANENT else Failure.TRANSIENT
+
+
+def describe(error: StoreError) -> str:
+    """`error` for the log. ClickHouse quotes the data that it chokes on, so its own words are for errors only that come
+    before it looks at data, or from no ClickHouse."""
+    if not error.code or (error.code in _PERMANENT and error.code != _TYPE_MISMATCH):
+        return error.message
+    return f"{error.name} (code {error.code})"
 
 
 def is_shortage(error: StoreError) -> bool:

@@ -13,7 +13,8 @@ from collector.dead_letters import DeadLetter, DeadLetters
 from collector.delivery import RETRY_SECONDS, Delivery, Waiting
 from collector.duplicates import RecentRequests, digest_of
 from collector.envelope import check_framing
-from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
+from collector.errors import HubError, Overloaded, Unavailable
+from collector.failures import describe
 from collector.fairness import FairQueue, Share
 from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
@@ -117,7 +118,7 @@ class Pipeline:
             self._ledger.record(tenant, signal, Entry.ACKNOWLEDGED)
             return acknowledgement
         except HubError as error:
-            outcome = _OUTCOMES.get(type(error), "failed")
+            outcome = error.outcome
             raise
         finally:
             self._metrics.requests.labels(signal, outcome).inc()
@@ -135,7 +136,7 @@ class Pipeline:
             await asyncio.to_thread(self._dead_letters.keep, [letter])
         except StoreError as error:
             self._ledger.refuse(tenant, signal, "unavailable")
-            log.error("a dead letter could not be kept", extra={"error": error.message})
+            log.error("a dead letter could not be kept", extra={"error": describe(error)})
             raise Unavailable("The store does not take dead letters now. Send again.", RETRY_SECONDS) from error
         except BaseException:
             self._ledger.refuse(tenant, signal, "cancelled")
@@ -145,9 +146,11 @@ class Pipeline:
         finally:
             self._ledger.under_way([(tenant, signal)], -1)
 
-    def refused(self, signal: Signal, reason: str) -> None:
-        """Count a request that a receiver has refused by itself; `reason` is from a small fixed set."""
+    def refused(self, signal: str, reason: str) -> None:
+        """Count a request that a receiver has refused by itself; `signal` is a Signal or EVENTS, `reason` from a small
+        fixed set."""
         self._metrics.refused.labels(signal, reason).inc()
+        self._ledger.refused_at_door(signal, reason)
 
     @property
     def duplicate_window_seconds(self) -> float:
@@ -189,7 +192,7 @@ class Pipeline:
             if known is None:
                 waiting = self._accept(signal, tenant, body, digest)
         except HubError as error:
-            self._ledger.refuse(tenant, signal, _OUTCOMES[type(error)])
+            self._ledger.refuse(tenant, signal, error.outcome)
             raise
         if known is not None:
             return await self._repeated(signal, tenant, known)
@@ -285,13 +288,6 @@ class Pipeline:
         if self._closing:
             return min(self._settings.ack_seconds, 1.0)
         return min(each.deadline for each in queue.requests) - asyncio.get_running_loop().time()
-
-
-_OUTCOMES: dict[type[HubError], str] = {
-    InvalidRequest: "invalid",
-    Overloaded: "overloaded",
-    Unavailable: "unavailable",
-}
 
 
 @dataclass

@@ -18,6 +18,10 @@ class Signal(StrEnum):
     METRICS = "metrics"
 
 
+EVENTS = "events"
+"""In counts of refusals the place of a signal: a request of plain events that was refused before it was read, and may
+carry records of several signals."""
+
 # Only for explaining a request that was refused, never for one that is on its way into the store.
 REQUESTS: dict[Signal, type[Message]] = {
     Signal.TRACES: ExportTraceServiceRequest,

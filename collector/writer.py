@@ -15,7 +15,7 @@ from opentelemetry import trace
 from collector.breaker import Breaker
 from collector.dead_letters import DeadLetter, DeadLetters
 from collector.envelope import Envelope
-from collector.errors import HubError, InvalidRequest
+from collector.errors import DeadLettered, HubError
 from collector.failures import Failure, classify, is_shortage
 from collector.metrics import CollectorMetrics
 from collector.protobuf import explain
@@ -127,8 +127,8 @@ class Writer:
 
     def _give_up(self, envelope: Envelope, written: Written) -> None:
         reason = f"The store keeps refusing the request while it takes others: {written.error}"
-        self._bury({envelope.request_id: InvalidRequest(reason)}, [envelope])
-        written.outcomes[envelope.request_id] = InvalidRequest(reason)
+        self._bury({envelope.request_id: DeadLettered(reason)}, [envelope])
+        written.outcomes[envelope.request_id] = DeadLettered(reason)
         written.error = None
 
     def _write(self, batch: Sequence[Envelope], outcomes: dict[int, Outcome]) -> None:
@@ -173,7 +173,7 @@ class Writer:
         for half in filter(None, halves):
             self._write(half, outcomes)
 
-    def _unparsable(self, batch: Sequence[Envelope]) -> dict[int, InvalidRequest]:
+    def _unparsable(self, batch: Sequence[Envelope]) -> dict[int, DeadLettered]:
         """The requests that the store cannot parse, found by halving against a table that stores nothing."""
         try:
             self._send(f"otlp_{batch[0].signal}_check", batch)
@@ -186,7 +186,7 @@ class Writer:
             return {**self._unparsable(batch[:middle]), **self._unparsable(batch[middle:])}
         return {}
 
-    def _bury(self, broken: Mapping[int, InvalidRequest], batch: Sequence[Envelope]) -> None:
+    def _bury(self, broken: Mapping[int, DeadLettered], batch: Sequence[Envelope]) -> None:
         self._keep([_letter(each, str(broken[each.request_id])) for each in batch if each.request_id in broken])
 
     def _acknowledgements(self, batch: Sequence[Envelope]) -> dict[int, Outcome]:
@@ -219,12 +219,12 @@ def _token(batch: Sequence[Envelope]) -> str:
     return hashlib.sha256(b"".join(each.request_id.to_bytes(8) + each.digest for each in batch)).hexdigest()
 
 
-def _verdict(envelope: Envelope, error: StoreError) -> InvalidRequest:
+def _verdict(envelope: Envelope, error: StoreError) -> DeadLettered:
     """What the sender of a request that the store could not read is told. Raises `error` when it is not to blame."""
     where = explain(envelope.body, REQUESTS[envelope.signal])
     if where is None and is_shortage(error):
         raise error
-    return InvalidRequest(f"The request is not a valid OTLP {envelope.signal} request: {where or error.message}")
+    return DeadLettered(f"The request is not a valid OTLP {envelope.signal} request: {where or error.message}")
 
 
 def _letter(envelope: Envelope, reason: str) -> DeadLetter:

@@ -25,7 +25,7 @@ from llmhub.config import Config
 from llmhub.console import JsonOption, err, out, print_json
 from llmhub.console import failures as _failures
 from llmhub.console import load as _load
-from llmhub.control import ControlClient
+from llmhub.control import ask_status
 from llmhub.dlq import dlq_app
 from llmhub.hub import Addresses, Hub, open_configured, prepare_store, run
 from llmhub.ingest import Summary, ingest_files
@@ -34,7 +34,7 @@ from llmhub.prices import prices_app
 from llmhub.query import open_reader
 from llmhub.rewrite import renormalise, reprice
 from llmhub.spool import spool_app
-from llmhub.spools import leftover_spools, own_spools
+from llmhub.spools import leftover_spools
 from llmhub.status_view import show_status
 from llmhub.workers import supervise
 from receivers.files import FORMATS
@@ -170,14 +170,12 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
     Exit code 1 when the ledger does not balance, or when the store cannot be asked whether it does.
     """
     with _failures():
-        reports = {path.name: ControlClient(path).get("/status") for path in own_spools(_load(context))}
+        report = ask_status(_load(context))
     if as_json:
-        print_json(reports if len(reports) > 1 else next(iter(reports.values())))
-    for name, report in [] if as_json else reports.items():
-        if len(reports) > 1:
-            out.rule(name)
+        print_json(report)
+    else:
         show_status(report, out)
-    if not all(report["balanced"] for report in reports.values()):
+    if not report["balanced"]:
         raise typer.Exit(1)
 
 

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from collector.errors import HubError
+from llmhub.config import Config
+from llmhub.spools import own_spools
+from llmhub.worker_status import merged, silent
 from receivers.http_server import HttpServer
 
 log = logging.getLogger(__name__)
@@ -95,6 +98,21 @@ class ControlClient:
         if response.status != 200:
             raise ControlError(str(answer.get("detail", answer)))
         return answer
+
+
+def ask_status(config: Config) -> dict[str, Any]:
+    """What the running hub answers to /status, workers and all. Raises NoHub when none of them runs, ControlError."""
+    reports: dict[str, dict[str, Any]] = {}
+    missing: list[NoHub] = []
+    for path in own_spools(config):
+        try:
+            reports[path.name] = ControlClient(path).get("/status")
+        except NoHub as error:
+            reports[path.name] = silent("it is being started")
+            missing.append(error)
+    if len(missing) == len(reports):
+        raise missing[0]
+    return merged(reports) if len(reports) > 1 else next(iter(reports.values()))
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ _DAYS = 7
 _MOST_GAPS = 10
 _STALE_PRICES_DAYS = 90
 _NEARLY_FULL = 0.8
+_START = "llmhub up"
 
 
 class State(StrEnum):
@@ -44,7 +45,7 @@ class Finding:
 
 def examine(config: Config) -> list[Finding]:
     """Every check, in the order in which one would look. Changes nothing."""
-    findings = [finding for path in own_spools(config) for finding in _hub(path)]
+    findings = _hubs(own_spools(config))
     findings += _registry_file(config)
     try:
         store = open_reader(config)
@@ -75,13 +76,24 @@ def _printable(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
+def _hubs(spools: list[Path]) -> list[Finding]:
+    """Of all workers, each with its name; one that is away while others serve is started again by the hub."""
+    if len(spools) == 1:
+        return list(_hub(spools[0]))
+    found = {path.name: list(_hub(path)) for path in spools}
+    if any(each.check == "ledger" for findings in found.values() for each in findings):
+        fix = "it is started again by itself; the hub's log says why it ended"
+        found = {name: [replace(each, fix=fix if each.fix == _START else each.fix) for each in findings] for name, findings in found.items()}  # fmt: skip
+    return [replace(each, text=f"{name}: {each.text}") for name, findings in found.items() for each in findings]
+
+
 def _hub(spool: Path) -> Iterator[Finding]:
     client = ControlClient(spool)
     try:
         problems = client.get("/problems")
         status = client.get("/status")
     except NoHub as error:
-        yield Finding("readiness", State.FAILED, str(error), "llmhub up")
+        yield Finding("readiness", State.FAILED, str(error), _START)
         return
     except HubError as error:
         yield Finding("readiness", State.FAILED, str(error), "the hub's log says more")

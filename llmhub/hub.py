@@ -167,7 +167,8 @@ class Hub:
 
     def _producer(self, metrics: KafkaMetrics) -> KafkaIntake | None:
         settings = self._config.receivers.kafka.producer
-        return KafkaIntake(settings, metrics, self.pipeline.refused) if settings.brokers else None
+        ledger = self.collector.ledger
+        return KafkaIntake(settings, metrics, ledger, self.pipeline.refused) if settings.brokers else None
 
     def _consumer(self, intake: Intake, tenants: TenantResolver, metrics: KafkaMetrics) -> KafkaReceiver | None:
         settings = self._config.receivers.kafka

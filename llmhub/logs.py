@@ -23,5 +23,6 @@ def configure(telemetry: TelemetryConfig, worker: int | None = None) -> None:
         who = "" if worker is None else f"worker {worker} "
         handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)-7s {who}%(name)s: %(message)s"))
     logging.basicConfig(level=telemetry.log_level.upper(), handlers=[handler], force=True)
-    # uvicorn reports every start and stop of every port; its warnings matter.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # They report every start and stop of every port; their warnings matter.
+    for server in ("uvicorn", "h2corn"):
+        logging.getLogger(server).setLevel(logging.WARNING)

@@ -17,22 +17,27 @@ from llmhub.config import Config
 _WORKER = "worker-"
 
 
+def worker_name(number: int) -> str:
+    """As in answers and on the spool's directory."""
+    return f"{_WORKER}{number}"
+
+
 def worker_spool(config: Config, number: int) -> SpoolSettings:
     """The settings of a worker's own spool; all workers use one key."""
     root, settings = config.spool_directory, config.collector.spool
     key_file = settings.key_file or str(root.with_name(KEY_FILE))
-    return replace(settings, path=str(root / f"{_WORKER}{number}"), key_file=key_file)
+    return replace(settings, path=str(root / worker_name(number)), key_file=key_file)
 
 
 def own_spools(config: Config) -> list[Path]:
     """The directories of the spools that the processes of a hub with this configuration write to, the first one first."""
     root, workers = config.spool_directory, config.receivers.workers
-    return [root] if workers == 1 else [root / f"{_WORKER}{number}" for number in range(workers)]
+    return [root] if workers == 1 else [root / worker_name(number) for number in range(workers)]
 
 
 def leftover_spools(config: Config) -> list[Path]:
     """The directories of spools that no process of a hub with this configuration writes to."""
     root, workers = config.spool_directory, config.receivers.workers
-    own = {f"{_WORKER}{number}" for number in range(workers)} if workers > 1 else set()
+    own = {worker_name(number) for number in range(workers)} if workers > 1 else set()
     others = sorted(path for path in root.glob(f"{_WORKER}*") if path.is_dir() and path.name not in own)
     return [root, *others] if workers > 1 and any(root.glob(f"*{SUFFIX}")) else others

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from collector.assembly import Collector
+from collector.failures import describe
 from collector.pipeline import PipelineSettings
 from storage import queries
 from storage.store import Store, StoreError
@@ -15,7 +16,7 @@ from storage.store import Store, StoreError
 _FRESH_SECONDS = 10.0
 # A request received by then and not in the spool is in all of its tables.
 _SETTLED_SECONDS = 10.0
-# About a second and 300 MB of the store's memory.
+# Measured with as many consecutive ids in an embedded store: 0.9 s of CPU, and 110 MB more memory at the peak.
 _MOST_IDS = 5_000_000
 _SHOWN_GAPS = 10
 _LATE_CANARY_SECONDS = 60.0
@@ -38,6 +39,7 @@ class Status:
         report: dict[str, Any] = {
             "ledger": collector.ledger.rows(),
             "imbalance": collector.ledger.imbalance(),
+            "refusals": collector.ledger.refusals(),
             "spool": self._spool(),
             "breaker": {"state": collector.breaker.state, "last_error": collector.breaker.last_error},
             "duplicate_window_seconds": round(collector.pipeline.duplicate_window_seconds, 1),
@@ -63,7 +65,8 @@ class Status:
         async with self._asking:
             if time.monotonic() - self._asked > _FRESH_SECONDS:
                 # In this order: what is not in the spool now is in the store by the time it is asked.
-                next_id, spooled = self._collector.spool.issued()
+                # The spool's lock is held while its disk, or the store's, is written.
+                next_id, spooled = await asyncio.to_thread(self._collector.spool.issued)
                 before = time.time() - self._collector.spool.oldest_seconds - _SETTLED_SECONDS
                 self._answer = await asyncio.to_thread(self._reconcile, next_id, spooled, before)
                 self._asked = time.monotonic()
@@ -81,8 +84,7 @@ class Status:
             )
             letters = self._collector.dead_letters.counts()
         except StoreError as error:
-            # A message of ClickHouse may quote the data that it chokes on.
-            return {"error": f"{error.name} (code {error.code})" if error.code else error.message}
+            return {"error": describe(error)}
         return {
             "request_ids": {
                 **ids,

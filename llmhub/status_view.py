@@ -7,14 +7,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_ENTRIES = ("received", "recovered", "acknowledged", "stored", "duplicate", "dead_lettered", "refused", "under_way")
+_ENTRIES = (
+    "received", "recovered", "acknowledged", "stored", "produced", "duplicate", "dead_lettered", "refused", "under_way"
+)  # fmt: skip
 
 
 def show_status(report: dict[str, Any], out: Console) -> None:
-    """Print what `Status.report` returns: the ledger, a line a part, and then what is wrong."""
+    """Print what `Status.report` or `worker_status.merged` returns: the ledger, a line a part, and then what is wrong."""
     _show_ledger(report["ledger"], out)
-    for name, text in _lines(report):
-        out.print(f"{name:<14} {text}", markup=False, highlight=False, soft_wrap=True)
+    for worker, part in report.get("workers", {"": report}).items():
+        if worker:
+            out.rule(worker)
+        for name, text in _lines(part) if "spool" in part else ():
+            out.print(f"{name:<14} {text}", markup=False, highlight=False, soft_wrap=True)
+    if "workers" in report:
+        out.rule()
     for problem in report["problems"]:
         out.print(f"! {problem}", markup=False, highlight=False, soft_wrap=True)
     if report["balanced"]:
@@ -42,6 +49,7 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("duplicates", f"recognised for {report['duplicate_window_seconds']} s"),
         ("canary", f"seen after {canary['lag_seconds']} s, {canary['failures']} failures"),
     ]
+    lines += [("refused", _refusal(row)) for row in report["refusals"]]
     if "error" in store:
         return lines
     ids, letters = store["request_ids"], store["dead_letters"]
@@ -54,6 +62,11 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         )
     )
     return lines + [("", _difference(row)) for row in store["differences"]]
+
+
+def _refusal(row: dict[str, Any]) -> str:
+    whose = f"of tenant {row['tenant']}" if row["tenant"] else "before it was known whose they are"
+    return f"{row['requests']:,} {row['signal']} {whose}: {row['reason']}"
 
 
 def _difference(row: dict[str, Any]) -> str:

@@ -24,10 +24,11 @@ from collector.sweep import SweepSettings
 from llmhub.api import Check, api_app
 from llmhub.config import Config
 from llmhub.hub import Addresses, prepare_store, until_signal
-from llmhub.spools import worker_spool
+from llmhub.spools import worker_name, worker_spool
 from llmhub.worker import Task
 from llmhub.worker_metrics import SupervisorMetrics, WorkerMetrics
 from llmhub.worker_process import WorkerError, WorkerProcess
+from llmhub.worker_status import merged, silent
 from receivers.http_server import HttpServer
 from receivers.listener import join_address, open_socket, split_address
 
@@ -102,7 +103,7 @@ class Supervisor:
         for worker in self._workers:
             self._metrics.restarts.labels(worker.number)
             self._metrics.up.labels(worker.number).set_function(partial(_is_up, worker))
-        checks: dict[str, Check] = {f"worker {each.number}": partial(_problem, each) for each in self._workers}
+        checks: dict[str, Check] = {worker_name(each.number): partial(_problem, each) for each in self._workers}
         self._api = HttpServer(api_app(merged, checks, self._status), config.api.listen, "api.listen")
 
     async def start(self) -> Addresses:
@@ -129,8 +130,7 @@ class Supervisor:
 
     async def _status(self) -> dict[str, Any]:
         reports = await asyncio.gather(*(_status(worker) for worker in self._workers))
-        workers = {f"worker {worker.number}": report for worker, report in zip(self._workers, reports, strict=True)}
-        return {"balanced": all(report["balanced"] for report in reports), "workers": workers}
+        return merged({worker_name(each.number): report for each, report in zip(self._workers, reports, strict=True)})
 
     async def _keep_up(self, worker: WorkerProcess) -> None:
         pause = _FIRST_PAUSE_SECONDS
@@ -175,7 +175,7 @@ async def _status(worker: WorkerProcess) -> dict[str, Any]:
     try:
         _, body = await asyncio.to_thread(worker.get, "/status")
     except OSError as error:
-        return {"balanced": False, "problems": [f"it does not serve: {error}"]}
+        return silent(str(error))
     return dict(json.loads(body))
 
 

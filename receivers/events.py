@@ -14,11 +14,11 @@ from fastapi import Request, Response
 from prometheus_client import CollectorRegistry, Counter
 from starlette.routing import BaseRoute, Route
 
-from collector.pipeline import Signal
+from collector.signals import EVENTS
 from receivers.events_otlp import SCHEMA, Converted, InvalidEvent, convert, parse_event
 from receivers.intake import Intake, Refusal, Refused, TenantResolver
-from receivers.intake_budget import IntakeBudget
-from receivers.otlp_http import CHARSETS, OtlpHttpSettings, answered, decode, parse_content_type, read_body
+from receivers.intake_budget import IntakeBudget, RequestSlots
+from receivers.otlp_http import CHARSETS, SECTION, OtlpHttpSettings, answered, decode, parse_content_type, read_body
 from receivers.otlp_response import JSON
 
 # More of them in one request would keep its sender waiting for seconds.
@@ -64,26 +64,30 @@ class _Door:
         self._tenants = tenants
         self._metrics = metrics
         self._budget = budget
+        self._slots = RequestSlots(settings.max_concurrent_requests, f"{SECTION}.max_concurrent_requests")
 
     async def respond(self, request: Request) -> Response:
-        # Most events are calls, so what is refused before it is read counts as traces.
-        return await answered(self._take(request), request, self._pipeline, Signal.TRACES)
+        return await answered(self._take(request), request, self._pipeline, EVENTS)
 
     async def _take(self, request: Request) -> Response:
         lines = _is_ndjson(request.headers.get("content-type", ""))
-        with self._budget.lease() as lease:
-            body = await read_body(request, self._settings, lease)
-            lease.grow(len(body))
-            converted = await decode(len(body), read_events, body, lines)
-        stored = await self._submit(converted, self._tenants.resolve(request.headers))
+        with self._slots:
+            converted = await self._read(request, lines)
+            stored = await self._submit(converted, self._tenants.resolve(request.headers))
         rejected = [asdict(event) for event in converted.rejected] + stored
         accepted = converted.accepted - sum(entry["records"] for entry in stored)
         self._metrics.events.labels("accepted").inc(accepted)
         self._metrics.events.labels("rejected").inc(converted.accepted + len(converted.rejected) - accepted)
         if converted.rejected and not converted.accepted:
-            self._pipeline.refused(Signal.TRACES, Refusal.BAD_JSON)
+            self._pipeline.refused(EVENTS, Refusal.BAD_JSON)
         code = 400 if rejected and not accepted else 200
         return Response(json.dumps({"accepted": accepted, "rejected": rejected}), code, media_type=JSON)
+
+    async def _read(self, request: Request, lines: bool) -> Converted:
+        with self._budget.lease() as lease:
+            body = await read_body(request, self._settings, lease)
+            lease.grow(len(body))
+            return await decode(len(body), read_events, body, lines)
 
     async def _submit(self, converted: Converted, tenant: str) -> list[dict[str, Any]]:
         """Raises the HubError of a part that was not stored; sent again, what was stored is recognised. Returns

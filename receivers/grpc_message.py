@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
-from collector.errors import InvalidRequest
 from receivers.content_encoding import inflate, too_large
 from receivers.intake import Refusal, Refused
 from receivers.intake_budget import Lease
@@ -40,7 +39,7 @@ class Disconnected(Exception):
 
 
 async def read_message(receive: Receive, headers: Mapping[str, str], lease: Lease, limit: int, setting: str) -> bytes:
-    """The one message of a unary call, inflated. Raises Refused, InvalidRequest or Disconnected."""
+    """The one message of a unary call, inflated. Raises Refused or Disconnected."""
     event = await receive()
     framed = bytearray(event.get("body", b""))
     lease.grow(len(framed))
@@ -54,8 +53,9 @@ async def read_message(receive: Receive, headers: Mapping[str, str], lease: Leas
         raise Disconnected
     length = _check_length(framed, limit, setting)
     if len(framed) != _PREFIX_BYTES + length:
-        raise InvalidRequest(
-            f"The call carries {len(framed)} bytes and announces a message of {length}. Send one whole message a call."
+        raise Refused(
+            Refusal.BAD_ENCODING,
+            f"The call carries {len(framed)} bytes and announces a message of {length}. Send one whole message a call.",
         )
     body = bytes(memoryview(framed)[_PREFIX_BYTES:])
     return await _inflate(body, headers.get("grpc-encoding", ""), limit, setting) if framed[0] else body

@@ -14,6 +14,7 @@ import h2corn
 
 from receivers.grpc_message import Receive, Send, send_not_grpc
 from receivers.listener import ListenError, TlsFiles, join_address, open_socket
+from receivers.native_log import h2corn_logged
 
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
@@ -54,8 +55,9 @@ class GrpcServer:
         try:
             host, port = sock.getsockname()[:2]
             self._server = h2corn.Server(self._call, self._config(sock.fileno()))
-            self._serving = asyncio.create_task(self._server.serve())
-            await self._server.wait_started()
+            with h2corn_logged():
+                self._serving = asyncio.create_task(self._server.serve())
+                await self._server.wait_started()
         except (ValueError, RuntimeError, OSError) as error:
             raise ListenError(
                 f"{self._setting}: cannot listen on {self._listen}: {error}. Check the address and the TLS files."

@@ -17,8 +17,9 @@ class Intake(Protocol):
         """Take one protobuf Export*ServiceRequest; return after its commit. Raises HubError."""
         ...
 
-    def refused(self, signal: Signal, reason: str) -> None:
-        """Count a request that was refused before it could be submitted; `reason` is a Refusal."""
+    def refused(self, signal: str, reason: str) -> None:
+        """Count a request that was refused before it could be submitted; `signal` is a Signal or EVENTS, `reason` a
+        Refusal."""
         ...
 
 

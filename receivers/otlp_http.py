@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 
 from collector.errors import Unavailable
 from collector.pipeline import Signal
+from collector.signals import EVENTS
 from receivers import otlp_json, otlp_response
 from receivers.content_encoding import inflate, too_large
 from receivers.http_server import HttpServer
@@ -109,7 +110,7 @@ def otlp_http_app(
         assert isinstance(error, HTTPException)
         if error.status_code == 405:
             refusal = _wrong_method(request, (error.headers or {}).get("Allow", "POST"))
-            pipeline.refused(signals.get(request.url.path, Signal.TRACES), refusal.reason)
+            pipeline.refused(signals.get(request.url.path, EVENTS), refusal.reason)
         else:
             refusal = _wrong_path(request)
         return _failed(refusal, _answer_type(request), dict(error.headers or {}))
@@ -157,7 +158,7 @@ class _Export:
             return body
 
 
-async def answered(work: Awaitable[Response], request: Request, pipeline: Intake, signal: Signal) -> Response:
+async def answered(work: Awaitable[Response], request: Request, pipeline: Intake, signal: str) -> Response:
     """The response of `work`, or the one to its failure; a receiver's own refusal is counted for `signal`."""
     try:
         return await work

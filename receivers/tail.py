@@ -132,7 +132,7 @@ class Tail:
             self._offer(signal, tenant, body)
         return acknowledgement
 
-    def refused(self, signal: Signal, reason: str) -> None:
+    def refused(self, signal: str, reason: str) -> None:
         self._intake.refused(signal, reason)
 
     @contextmanager

@@ -97,15 +97,16 @@ class KafkaConsumer:
                 "receivers.kafka.brokers or receivers.kafka.client, whose keys are properties of librdkafka."
             ) from None
 
-    def _run(self, consumer: confluent_kafka.Consumer) -> None:
+    def _run(self, opened: confluent_kafka.Consumer) -> None:
+        consumer: confluent_kafka.Consumer | None = opened
         while True:
             try:
-                self._session(consumer)
+                self._session(consumer or self._open())
             except Exception:
                 log.exception("the Kafka consumer failed and starts again", extra={"seconds": _RESTART_SECONDS})
+            consumer = None
             if self._stopping.wait(_RESTART_SECONDS):
                 return
-            consumer = self._open()
 
     def _session(self, consumer: confluent_kafka.Consumer) -> None:
         self._fatal, self._held = None, False

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
+from collector.errors import DeadLettered, HubError, InvalidRequest, Overloaded, Unavailable
 from collector.pipeline import Signal
 from receivers import otlp_json
 from receivers.intake import DeadLetterSink, Intake, Refusal, Refused, TenantResolver
@@ -19,6 +19,7 @@ from receivers.kafka.metrics import KafkaMetrics, MessageOutcome
 from receivers.kafka.partition import Abandoned, Partition
 from receivers.kafka.room import Room
 from receivers.kafka.settings import SECTION, Encoding, KafkaSettings, consumer_properties
+from receivers.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class KafkaReceiver:
         self._tenants = tenants
         self._dead_letters = dead_letters
         self._metrics = metrics
+        self._log = RateLimitedLog(log)
         self._topics = settings.by_topic()
         self._drain_seconds = settings.drain_seconds
         self._room = Room(settings.max_pending_messages, settings.max_pending_bytes, metrics.pending_bytes)
@@ -128,20 +130,22 @@ class KafkaReceiver:
             return await self.bury(request, error)
         try:
             acknowledgement = await self._pipeline.submit(request.signal, tenant, request.body)
-        except InvalidRequest as error:  # which the pipeline keeps by itself
-            self._tell("a Kafka message is no valid request", request, error)
+        except DeadLettered as error:
+            self._tell("a Kafka message is no valid request: it is a dead letter", request, error)
             return MessageOutcome.INVALID
+        except InvalidRequest as error:  # there is no sender to refuse it to
+            return await self.bury(request, error)
         return MessageOutcome.PARTIAL if acknowledgement.rejected else MessageOutcome.STORED
 
     async def bury(self, request: _Request, error: Exception) -> MessageOutcome:
-        """Keep as a dead letter what the pipeline cannot be given."""
+        """Keep as a dead letter what the pipeline cannot be given, or does not take."""
         value = request.message.value or b""
         await self._dead_letters.dead_letter(request.signal, self._tenant(request), value, str(error))
-        self._tell("a Kafka message cannot be read", request, error)
+        self._tell("a Kafka message cannot be read: it is a dead letter", request, error)
         if isinstance(error, Refused):
             self._pipeline.refused(request.signal, error.reason)
             return MessageOutcome.REFUSED
-        return MessageOutcome.FAILED
+        return MessageOutcome.INVALID if isinstance(error, InvalidRequest) else MessageOutcome.FAILED
 
     def _tenant(self, request: _Request) -> str:
         try:
@@ -150,28 +154,29 @@ class KafkaReceiver:
             return ""
 
     def _tell(self, text: str, request: _Request, error: Exception) -> None:
+        """In the log; what of the message the error quotes is in the dead letter."""
         partition = request.message.partition
         where = {"topic": partition.topic, "partition": partition.number, "offset": request.message.offset}
-        log.warning(text, extra={**where, "error": str(error)})
+        self._log.warning(partition.topic, text, **where, error=getattr(error, "reason", type(error).__name__))
 
 
 class _Attempts:
     """Repeats for the partition's gate. A message that fails for no known reason is a dead letter after some attempts: it
-    must not stop its partition for ever."""
+    must not stop its partition for ever. Until it is one, it is not let go."""
 
     def __init__(self, receiver: KafkaReceiver, request: _Request) -> None:
         self._receiver = receiver
         self._request = request
-        self._unexpected = 0
+        self._failures: list[Exception] = []
 
     async def __call__(self) -> MessageOutcome:
         try:
-            return await self._receiver.submit(self._request)
+            if len(self._failures) < _UNEXPECTED_ATTEMPTS:
+                return await self._receiver.submit(self._request)
+            return await self._receiver.bury(self._request, self._failures[0])
         except (Overloaded, Unavailable):
             raise
         except Exception as error:
-            self._unexpected += 1
-            if self._unexpected >= _UNEXPECTED_ATTEMPTS:
-                return await self._receiver.bury(self._request, error)
+            self._failures = [*self._failures, error][:_UNEXPECTED_ATTEMPTS]
             log.exception("a Kafka message failed unexpectedly")
             raise Unavailable("unexpected", _UNEXPECTED_SECONDS) from None

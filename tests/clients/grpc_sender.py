@@ -69,7 +69,15 @@ class GrpcSender(asyncio.Protocol):
         self._transport.close()
 
     def send(self, message: bytes) -> asyncio.Future[str]:
-        call = _Call(message, self._loop.create_future(), self._stop_after)
+        return self._send(_Call(message, self._loop.create_future(), self._stop_after))
+
+    def send_framed(self, framed: bytes) -> asyncio.Future[str]:
+        """Send these bytes as the body of a call, whether they are a message or not."""
+        call = _Call(b"", self._loop.create_future(), None)
+        call.left = memoryview(framed)
+        return self._send(call)
+
+    def _send(self, call: _Call) -> asyncio.Future[str]:
         if len(self._calls) < self._max_calls:
             self._open(call)
         else:

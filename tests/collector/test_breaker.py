@@ -62,13 +62,13 @@ def test_bad_data_is_no_failure_of_the_store(breaker: Breaker) -> None:
     for _ in range(20):
         with pytest.raises(StoreError):
             breaker.call(Insert(BAD_DATA))
-    assert (breaker.state, breaker.problem()) == ("closed", "")
+    assert (breaker.state, breaker.last_error) == ("closed", "")
 
 
 def test_failures_in_a_row_open_it_and_say_why(breaker: Breaker) -> None:
     opened(breaker)
     assert breaker.is_open
-    assert "there is none" in breaker.problem()
+    assert "there is none" in breaker.last_error
 
 
 def test_a_success_between_failures_keeps_it_closed(breaker: Breaker) -> None:
@@ -90,4 +90,4 @@ def test_after_a_while_one_insert_decides(breaker: Breaker) -> None:
     assert (failing.calls, breaker.is_open) == (1, True)
     time.sleep(0.25)
     breaker.call(Insert())
-    assert (breaker.is_closed, breaker.problem()) == (True, "")
+    assert (breaker.is_closed, breaker.last_error) == (True, "")

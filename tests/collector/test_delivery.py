@@ -13,7 +13,8 @@ import pytest
 from collector.assembly import Collector
 from collector.errors import HubError, InvalidRequest, Overloaded
 from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
-from collector.spool import SpoolSettings
+from collector.spool import SpoolError, SpoolSettings
+from collector.spool.spool import Batch
 from storage.embedded import EmbeddedStore
 from storage.store import StoreError
 from tests.collector.conftest import FAST, WithCollector
@@ -75,6 +76,71 @@ def test_while_the_store_fails_requests_are_acknowledged_from_the_spool_and_stor
 
     with_collector(use, FAST, flaky)
     assert stored(llm_store, tenant) == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("trouble", [SpoolError("too many open files"), RuntimeError("a defect")], ids=str)
+def test_a_batch_that_cannot_be_taken_from_the_spool_for_a_while_is_stored_after_that_and_holds_nobody_up(
+    with_collector: WithCollector,
+    llm_store: EmbeddedStore,
+    tenant: str,
+    trouble: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flaky = FlakyStore(llm_store, StoreError("connection refused"))
+
+    async def use(collector: Collector) -> None:
+        read = collector.spool.read
+
+        def refuse_the_first(sequence: int) -> Batch:
+            if sequence == 1:
+                raise trouble
+            return read(sequence)
+
+        monkeypatch.setattr(collector.spool, "read", refuse_the_first)
+        for name in ("first", "second", "third"):
+            await collector.pipeline.submit(Signal.TRACES, tenant, body(name))
+        flaky.error = None
+        await until(lambda: collector.spool.waiting() == [1], 20.0)
+        monkeypatch.undo()
+        await until(lambda: not collector.spool.waiting())
+
+    with_collector(use, store=flaky)
+    assert stored(llm_store, tenant) == ["first", "second", "third"]
+
+
+def test_a_long_backlog_costs_no_more_a_batch_than_a_short_one(
+    with_collector: WithCollector, llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is away for hours leaves a hundred thousand, and each start takes up all of them."""
+    batches = 30_000
+
+    async def use(collector: Collector) -> float:
+        monkeypatch.setattr(collector.delivery, "_drain", asyncio.create_task(asyncio.sleep(60)))
+        started = time.process_time()
+        for sequence in range(batches):
+            collector.delivery._postpone(sequence)
+        assert collector.delivery.backlog == batches
+        return time.process_time() - started
+
+    assert with_collector(use, store=FlakyStore(llm_store)) < 5.0
+
+
+def test_the_log_quotes_nothing_of_what_the_store_chokes_on(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    chokes = StoreError.clickhouse(6, "CANNOT_PARSE_TEXT", "Cannot parse string 'my secret prompt' as Float64")
+    flaky = FlakyStore(llm_store, chokes)
+
+    async def use(collector: Collector) -> None:
+        await collector.pipeline.submit(Signal.TRACES, tenant, body())
+        await until(lambda: "CANNOT_PARSE_TEXT (code 6)" in logged(caplog))
+
+    with_collector(use, store=flaky)
+    assert "secret" not in logged(caplog)
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(str(vars(record)) for record in caplog.records)
 
 
 def test_what_a_hub_left_in_the_spool_the_next_one_stores(

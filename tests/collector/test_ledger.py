@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import threading
+
 from prometheus_client import CollectorRegistry
 
 from collector.ledger import Entry, Ledger
@@ -80,3 +83,29 @@ def test_each_tenant_and_signal_has_a_row() -> None:
     first, second = ledger.rows()
     assert (first["tenant"], first["signal"], first["received"], first["stored"], first["under_way"]) == ("a", "traces", 2, 2, 0)  # fmt: skip
     assert (second["tenant"], second["received"], second["stored"], second["under_way"]) == ("b", 1, 0, 1)
+
+
+def test_a_request_that_comes_in_at_this_moment_is_not_taken_for_a_loss() -> None:
+    registry = CollectorRegistry()
+    ledger = Ledger(registry)
+    counted, seen = threading.Event(), threading.Event()
+
+    def read() -> float | None:
+        counted.wait(10)
+        try:
+            return registry.get_sample_value("llmhub_ledger_imbalance")
+        finally:
+            seen.set()
+
+    async def main() -> float | None:
+        ledger.belong_to(asyncio.get_running_loop())
+        reading = asyncio.create_task(asyncio.to_thread(read))
+        await asyncio.sleep(0.01)
+        ledger.record(*ACCOUNT, Entry.RECEIVED)
+        counted.set()
+        seen.wait(0.5)
+        ledger.under_way([ACCOUNT], 1)
+        return await reading
+
+    assert asyncio.run(main()) == 0
+    assert registry.get_sample_value("llmhub_ledger_imbalance") == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from collector.signals import Signal
 from tests.collector.requests import SECOND, gauge, logs, span, traces
@@ -106,16 +107,25 @@ def test_status_shows_the_ledger_and_that_it_balances(start_hub: StartHub, servi
         assert hub.post(Signal.TRACES, each).status == 200
     assert hub.post(Signal.METRICS, gauge(service, 1.0).SerializeToString()).status == 200
 
+    assert hub.post(Signal.TRACES, body[:-1]).status == 400
+    for path, content in (("/v1/traces", "text/plain"), ("/v1/events", "application/json")):
+        answer = urllib3.request("POST", hub.url("OTLP HTTP") + path, body=b"{", headers={"Content-Type": content})
+        assert answer.status in (400, 415)
+
     report = json.loads(hub.api("/status").data)
     assert report["balanced"] is True
+    assert [tuple(row.values()) for row in report["refusals"]] == [
+        ("", "events", "bad_json", 1), ("", "traces", "unsupported_media_type", 1), ("default", "traces", "invalid", 1)
+    ]  # fmt: skip
     (traced,) = [row for row in report["ledger"] if row["signal"] == "traces"]
     assert {name: traced[name] for name in ("received", "stored", "duplicate", "acknowledged", "under_way")} == {
-        "received": 3, "stored": 2, "duplicate": 1, "acknowledged": 3, "under_way": 0,
+        "received": 4, "stored": 2, "duplicate": 1, "acknowledged": 3, "under_way": 0,
     }  # fmt: skip
     assert report["store"]["request_ids"]["stored"] == 3
     assert report["breaker"] == {"state": "closed", "last_error": ""}
 
     ran = hub.command("status")
+    assert "1 events before it was known whose they are: bad_json" in ran.out
     assert (ran.code, "The ledger balances." in ran.out, "dead letters wait" in ran.out) == (0, True, True)
 
 

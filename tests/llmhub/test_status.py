@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 import zlib
@@ -115,6 +116,36 @@ def test_what_waits_in_the_spool_is_neither_stored_nor_lost(llm_store: EmbeddedS
     assert waiting["breaker"]["state"] != "closed"
     assert any("connection refused" in problem for problem in waiting["problems"])
     assert drained["store"]["request_ids"]["stored"] == 5
+
+
+def test_a_disk_that_is_slow_holds_up_who_asks_and_nobody_else(llm_store: EmbeddedStore, tmp_path: Path) -> None:
+    async def main() -> tuple[float, dict[str, Any]]:
+        collector, status = await started(llm_store, tmp_path)
+        writing, written = threading.Event(), threading.Event()
+
+        def write_slowly() -> None:
+            writing.set()
+            written.wait(10)
+
+        collector.spool._flush_store = write_slowly
+        sending = asyncio.create_task(send(collector, 1))
+        collector.spool._segment_began -= 3600.0  # the next batch begins another file, and lets the first one go
+        await sending
+        sending = asyncio.create_task(send(collector, 1))
+        await asyncio.to_thread(writing.wait, 10)
+        asked, since = asyncio.create_task(status.report()), time.monotonic()
+        await asyncio.sleep(0.2)
+        seconds = time.monotonic() - since
+        assert not asked.done()
+        written.set()
+        report = await asked
+        await sending
+        await collector.close()
+        return seconds, report
+
+    seconds, report = asyncio.run(main())
+    assert seconds < 5.0
+    assert report["imbalance"] == 0
 
 
 def test_a_store_that_cannot_be_asked_proves_nothing(

@@ -21,7 +21,7 @@ class Recorder:
         self.delay = delay
         self.failures: list[Exception] = []
         self.submitted: list[tuple[Signal, str, bytes]] = []
-        self.refusals: list[tuple[Signal, str]] = []
+        self.refusals: list[tuple[str, str]] = []
 
     async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
         self.submitted.append((signal, tenant, body))
@@ -32,7 +32,7 @@ class Recorder:
             raise self.answer
         return self.answer
 
-    def refused(self, signal: Signal, reason: str) -> None:
+    def refused(self, signal: str, reason: str) -> None:
         self.refusals.append((signal, reason))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
@@ -233,7 +235,7 @@ def test_a_request_without_a_valid_event_is_a_bad_request_and_counted(url: str, 
     answer = post(url, [{"model": "x"}, 5])
     assert (answer.status_code, answer.json()["accepted"], len(answer.json()["rejected"])) == (400, 0, 2)
     assert recorder.submitted == []
-    assert recorder.refusals == [(Signal.TRACES, "bad_json")]
+    assert recorder.refusals == [("events", "bad_json")]
 
 
 def test_what_the_store_rejects_is_told_as_well(url: str, recorder: Recorder) -> None:
@@ -269,7 +271,20 @@ def test_a_body_that_cannot_be_read_is_refused_with_the_remedy(
     assert answer.status_code == code
     assert text in answer.json()["message"]
     assert recorder.submitted == []
-    assert len(recorder.refusals) == 1
+    assert [signal for signal, _ in recorder.refusals] == ["events"]
+
+
+def test_no_more_requests_are_under_way_than_the_setting_allows(recorder: Recorder, loop: Loop) -> None:
+    settings = replace(SETTINGS, max_concurrent_requests=1)
+    routes = event_routes(recorder, settings, SingleTenant(), EventMetrics(CollectorRegistry()), IntakeBudget())
+    recorder.delay = 1.0
+    with serving(OtlpHttpReceiver(recorder, settings, routes=routes), loop) as address, ThreadPoolExecutor() as senders:
+        url = f"http://{address}/v1/events"
+        answers = list(senders.map(lambda _: post(url, CALL), range(3)))
+        recorder.delay = 0.0
+        assert post(url, CALL).status_code == 200
+    assert sorted(answer.status_code for answer in answers) == [200, 429, 429]
+    assert recorder.refusals == [("events", "no_room")] * 2
 
 
 @pytest.mark.parametrize(
@@ -296,7 +311,11 @@ def test_the_schema_is_served_and_is_one(url: str) -> None:
     assert answer.headers["content-type"] == "application/schema+json"
     jsonschema_rs.meta.validate(answer.json())
     assert answer.json() == SCHEMA
+
+
+def test_another_method_is_refused_and_counted(url: str, recorder: Recorder) -> None:
     assert requests.get(url, timeout=10).status_code == 405
+    assert recorder.refusals == [("events", "method_not_allowed")]
 
 
 def test_every_field_has_a_description_for_who_got_it_wrong() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections import Counter
@@ -10,14 +11,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import confluent_kafka
 import pytest
 from prometheus_client import CollectorRegistry
 
-from collector.errors import InvalidRequest, Overloaded, Unavailable
+from collector.errors import DeadLettered, InvalidRequest, Overloaded, Unavailable
 from collector.pipeline import Acknowledgement, Signal
 from receivers import otlp_json
 from receivers.intake import DeadLetterSink, Intake, SingleTenant
 from receivers.kafka import KafkaMetrics, KafkaReceiver, KafkaSettings, KafkaTopic
+from receivers.kafka.consumer import KafkaConsumer, Received
 from receivers.listener import ListenError
 from tests.receivers import exports
 from tests.receivers.kafka_broker import Kafka
@@ -166,6 +169,21 @@ def test_a_poison_message_becomes_a_dead_letter_and_its_neighbours_are_stored(ka
     assert counted(registry) == {"stored": 2, "refused": 2, "empty": 2}
 
 
+def test_much_poison_is_counted_and_makes_one_line_in_the_log_that_quotes_nothing(
+    kafka: Kafka, recorder: Recorder, loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, registry = kafka.topic(), CollectorRegistry()
+    config = settings(kafka, topic, traces=KafkaTopic(topic, "otlp_json"))
+    kafka.produce(topic, *[b'{"resourceSpans": "my secret"}'] * 40)
+    with serving(receiver(recorder, config, DeadLetters(), registry), loop):
+        eventually(lambda: kafka.committed(config.group_id, topic) == 40)
+    assert counted(registry) == {"refused": 40}
+    lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in lines] == ["a Kafka message cannot be read: it is a dead letter"]
+    assert vars(lines[0])["topic"] == topic
+    assert "secret" not in str(vars(lines[0]))
+
+
 def counted(registry: CollectorRegistry) -> dict[str, int]:
     """Messages by outcome."""
     found: Counter[str] = Counter()
@@ -178,13 +196,14 @@ def counted(registry: CollectorRegistry) -> dict[str, int]:
 
 def test_what_the_pipeline_calls_invalid_is_not_tried_again(kafka: Kafka, loop: Loop) -> None:
     topic, registry, recorder = kafka.topic(), CollectorRegistry(), Recorder()
-    recorder.failures = [InvalidRequest("cut off")]
-    config = settings(kafka, topic)
-    kafka.produce(topic, exports.traces()[:-3], exports.traces())
-    with serving(receiver(recorder, config, None, registry), loop):
-        eventually(lambda: kafka.committed(config.group_id, topic) == 2)
-    assert bodies(recorder) == [exports.traces()[:-3], exports.traces()]
-    assert counted(registry) == {"invalid": 1, "stored": 1}
+    recorder.failures = [DeadLettered("the store cannot read it"), InvalidRequest("cut off")]
+    config, dead_letters = settings(kafka, topic), DeadLetters()
+    kafka.produce(topic, exports.traces(2), exports.traces()[:-3], exports.traces())
+    with serving(receiver(recorder, config, dead_letters, registry), loop):
+        eventually(lambda: kafka.committed(config.group_id, topic) == 3)
+    assert bodies(recorder) == [exports.traces(2), exports.traces()[:-3], exports.traces()]
+    assert counted(registry) == {"invalid": 2, "stored": 1}
+    assert len(dead_letters.kept) == 1  # the first one is kept by the pipeline
 
 
 def test_a_message_above_the_limit_is_a_dead_letter(kafka: Kafka, recorder: Recorder, loop: Loop) -> None:
@@ -239,6 +258,7 @@ def test_a_message_that_fails_for_no_known_reason_does_not_stop_its_partition(
 ) -> None:
     monkeypatch.setattr("receivers.kafka.receiver._UNEXPECTED_SECONDS", 0.01)
     topic, dead_letters, poison = kafka.topic(), DeadLetters(), exports.traces(3)
+    dead_letters.failures = [ZeroDivisionError("another defect") for _ in range(10)]
 
     class Intake(Recorder):
         async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
@@ -252,6 +272,38 @@ def test_a_message_that_fails_for_no_known_reason_does_not_stop_its_partition(
         eventually(lambda: kafka.committed(config.group_id, topic) == 3)
     assert [(body, reason) for _, _, body, reason in dead_letters.kept] == [(poison, "a defect")]
     assert len(intake.submitted) == 2
+
+
+def test_a_consumer_that_fails_is_opened_again_until_that_works(
+    kafka: Kafka, recorder: Recorder, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receivers.kafka.consumer._RESTART_SECONDS", 0.05)
+    topic = kafka.topic()
+    config = settings(kafka, topic)
+    serves = receiver(recorder, config)
+    handle, reopen = serves.received, KafkaConsumer._open
+    failures: list[Exception] = [
+        ZeroDivisionError("a defect"),
+        ListenError("too many open files"),
+        ListenError("still"),
+    ]
+
+    def received(batch: list[Received]) -> None:
+        if len(failures) == 3:
+            raise failures.pop(0)
+        handle(batch)
+
+    def opened(consumer: KafkaConsumer) -> confluent_kafka.Consumer:
+        if 0 < len(failures) < 3:
+            raise failures.pop(0)
+        return reopen(consumer)
+
+    monkeypatch.setattr(serves, "received", received)
+    monkeypatch.setattr(KafkaConsumer, "_open", opened)
+    with serving(serves, loop):
+        kafka.produce(topic, exports.traces())
+        eventually(lambda: kafka.committed(config.group_id, topic) == 1)
+    assert failures == []
 
 
 def test_a_defect_in_decoding_does_not_stop_a_partition(

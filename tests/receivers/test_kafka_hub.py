@@ -67,6 +67,30 @@ def _lag(hub: Hub, topic: str) -> float | None:
     return hub.metrics().get(("llmhub_receivers_kafka_lag", frozenset({("topic", topic), ("partition", "0")})))
 
 
+def test_the_ledger_knows_every_message_and_nothing_that_nobody_sends_again_is_lost(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    topic = kafka.topic()
+    good, cut = request(1, "ledger"), request(2, "ledger")[:-3]
+    bad_span = ExportTraceServiceRequest.FromString(request(3, "ledger"))
+    bad_span.resource_spans[0].scope_spans[0].spans[0].trace_id = b"short"
+    kafka.produce(topic, good, good, cut, b"x" * 5001, None, bad_span.SerializeToString())
+    hub = Hub(tmp_path, {**consuming(kafka, topic), "receivers.kafka.max_message_bytes": "5000"})
+    try:
+        assert until(lambda: kafka.committed(topic, topic) == 6, SECONDS), hub.log
+        status = json.loads(hub.command("status", "--json").out)
+        letters = json.loads(hub.command("dlq", "list", "--json").out)
+    finally:
+        hub.close()
+    (row,) = [row for row in status["ledger"] if row["tenant"] == "default"]
+    # The truncated one is refused by the collector, and comes again as a dead letter.
+    assert (row["received"], row["stored"], row["duplicate"]) == (6, 2, 1)
+    assert (row["dead_lettered"], row["refused"], row["under_way"]) == (2, 1, 0)
+    assert (status["balanced"], status["imbalance"]) == (True, 0)
+    assert sorted(letter["size"] for letter in letters)[-2:] == [len(cut), 5001]
+    assert len(letters) == 3
+
+
 def test_a_hub_that_produces_acknowledges_what_kafka_has(kafka: Kafka, tmp_path: Path) -> None:
     prefix = f"hub-{uuid.uuid4().hex[:8]}-"
     topic = kafka.topic(name=f"{prefix}traces")
@@ -81,5 +105,10 @@ def test_a_hub_that_produces_acknowledges_what_kafka_has(kafka: Kafka, tmp_path:
         assert body in value
         assert spans(hub, "produced") == 0  # the store's own servers read it from Kafka
         assert hub.metric("llmhub_receivers_kafka_produced_total", signal="traces", outcome="stored") == 1
+        assert hub.post(Signal.TRACES, body[:-3]).status == 400
+        status = json.loads(hub.command("status", "--json").out)
+        (row,) = status["ledger"]
+        assert (row["received"], row["acknowledged"], row["produced"], row["refused"]) == (2, 1, 1, 1)
+        assert (row["stored"], row["under_way"], status["balanced"]) == (0, 0, True)
     finally:
         hub.close()

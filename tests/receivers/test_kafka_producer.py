@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from prometheus_client import CollectorRegistry
 
 from collector.errors import InvalidRequest, Overloaded, Unavailable
+from collector.ledger import Ledger
 from collector.pipeline import Acknowledgement, Signal
 from receivers.kafka import KafkaIntake, KafkaMetrics, KafkaProducerSettings
 from receivers.listener import ListenError
@@ -24,7 +26,17 @@ from tests.receivers.recorder import Loop, serving
 
 
 def intake(settings: KafkaProducerSettings, registry: CollectorRegistry | None = None) -> KafkaIntake:
-    return KafkaIntake(settings, KafkaMetrics(registry or CollectorRegistry()), lambda signal, reason: None)
+    registry = registry or CollectorRegistry()
+    return KafkaIntake(settings, KafkaMetrics(registry), Ledger(registry), lambda signal, reason: None)
+
+
+def ledger(registry: CollectorRegistry) -> dict[str, float]:
+    """Requests by entry; whether they balance, too."""
+    samples = [sample for metric in registry.collect() for sample in metric.samples]
+    found = {
+        sample.labels["entry"]: sample.value for sample in samples if sample.name == "llmhub_ledger_requests_total"
+    }
+    return {**found, "imbalance": registry.get_sample_value("llmhub_ledger_imbalance") or 0.0}
 
 
 def settings(kafka: Kafka, **changes: Any) -> KafkaProducerSettings:
@@ -83,6 +95,23 @@ def test_what_is_no_otlp_request_is_refused_and_not_produced(kafka: Kafka, loop:
         loop.run(producer.submit(Signal.TRACES, "team", b"\xff\xff"))
     labels = {"signal": "traces", "outcome": "invalid"}
     assert registry.get_sample_value("llmhub_receivers_kafka_produced_total", labels) == 1
+    assert ledger(registry) == {"received": 1, "refused": 1, "imbalance": 0}
+
+
+def test_a_request_whose_sender_has_gone_is_accounted_for_when_kafka_has_it(kafka: Kafka, loop: Loop) -> None:
+    registry = CollectorRegistry()
+    producer = intake(settings(kafka, client={"linger.ms": 500}), registry)
+
+    async def go_away() -> dict[str, float]:
+        sender = asyncio.create_task(producer.submit(Signal.TRACES, "team", exports.traces()))
+        await asyncio.sleep(0.05)
+        sender.cancel()
+        await asyncio.wait([sender])
+        return ledger(registry)
+
+    with serving(producer, loop):
+        assert loop.run(go_away()) == {"received": 1, "imbalance": 0}  # it is under way
+    assert ledger(registry) == {"received": 1, "produced": 1, "imbalance": 0}
 
 
 def test_a_request_above_kafkas_limit_is_never_to_be_sent_again(kafka: Kafka, loop: Loop) -> None:
@@ -110,8 +139,36 @@ def test_no_more_waits_for_kafka_than_it_is_allowed_to(loop: Loop) -> None:
     assert refusals.count(Unavailable) * len(exports.traces(200)) < 2 * (64 << 10)
 
 
+def test_after_a_fatal_error_of_the_client_those_who_wait_send_again_and_are_served(kafka: Kafka, loop: Loop) -> None:
+    registry = CollectorRegistry()
+    producer = intake(settings(kafka, client={"linger.ms": 5000}), registry)
+
+    async def fail() -> Any:
+        waiting = asyncio.create_task(producer.submit(Signal.TRACES, "team", exports.traces()))
+        await asyncio.sleep(0.1)
+        producer._on_error(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "made up", fatal=True))
+        return await asyncio.gather(waiting, return_exceptions=True)
+
+    with serving(producer, loop):
+        broken = producer._producer
+        (error,) = loop.run(fail())
+        assert isinstance(error, Unavailable)
+        assert producer._producer is not broken
+        again = loop.run(_submit_and_flush(producer))
+    assert again == Acknowledgement()
+    assert ledger(registry) == {"received": 2, "refused": 1, "acknowledged": 1, "produced": 1, "imbalance": 0}
+
+
+async def _submit_and_flush(producer: KafkaIntake) -> Acknowledgement:
+    sending = asyncio.create_task(producer.submit(Signal.TRACES, "team", exports.traces()))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(producer._producer.flush, 20)
+    return await sending
+
+
 def test_a_stop_answers_every_sender(loop: Loop) -> None:
-    producer = intake(KafkaProducerSettings(brokers="127.0.0.1:1", delivery_seconds=60.0))
+    registry = CollectorRegistry()
+    producer = intake(KafkaProducerSettings(brokers="127.0.0.1:1", delivery_seconds=60.0), registry)
 
     async def stop_while_waiting() -> Any:
         waiting = asyncio.create_task(producer.submit(Signal.TRACES, "team", exports.traces()))
@@ -122,6 +179,7 @@ def test_a_stop_answers_every_sender(loop: Loop) -> None:
     loop.run(producer.start())
     (error,) = loop.run(stop_while_waiting())
     assert isinstance(error, Unavailable)
+    assert ledger(registry) == {"received": 1, "refused": 1, "imbalance": 0}
 
 
 def test_a_property_that_librdkafka_does_not_know_is_named(loop: Loop) -> None:

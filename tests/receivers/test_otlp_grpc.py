@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
@@ -22,6 +23,7 @@ from collector.errors import InvalidRequest, Overloaded, Unavailable
 from collector.pipeline import Acknowledgement, Signal
 from receivers.listener import ListenError
 from receivers.otlp_grpc import SERVICES, OtlpGrpcReceiver, OtlpGrpcSettings
+from tests.clients.grpc_sender import connect
 from tests.receivers import exports
 from tests.receivers.recorder import Loop, Recorder, serving
 
@@ -115,6 +117,24 @@ def test_an_oversize_request_is_refused_with_the_setting_and_counted(
     assert "receivers.otlp_grpc.max_message_bytes" in got.details()
     assert recorder.refusals == [(Signal.TRACES, "too_large")]
     assert recorder.submitted == []
+
+
+@pytest.mark.parametrize("framed", [b"\0\0", b"\0\0\0\0\x05abc", b"\0\0\0\0\x01abc"])
+def test_a_call_without_one_whole_message_is_refused_and_counted(
+    address: str, recorder: Recorder, loop: Loop, framed: bytes
+) -> None:
+    assert "Send one whole message a call." in loop.run(_call_with(address, framed))
+    assert recorder.refusals == [(Signal.TRACES, "bad_encoding")]
+
+
+async def _call_with(address: str, framed: bytes) -> str:
+    """What a call is told whose body are these bytes."""
+    sender = await connect(address, TRACES)
+    answer = sender.send_framed(framed)
+    try:
+        return await asyncio.wait_for(answer, 10)
+    finally:
+        sender.close()
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
