@@ -17,8 +17,6 @@ import typer
 import uvloop
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from grafana.render import RenderSettings
-from grafana.render import render as render_grafana
 from llmhub import config as configuration
 from llmhub import logs, tracing
 from llmhub.config import Config
@@ -305,6 +303,9 @@ def grafana_render(
 
     Example: llmhub grafana render ./grafana-provisioning --host llmhub:8123
     """
+    from grafana.render import RenderSettings
+    from grafana.render import render as render_grafana
+
     settings = _load(context)
     http = settings.storage.clickhouse_http
     with _failures():

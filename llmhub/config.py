@@ -33,7 +33,6 @@ from storage.endpoint import EndpointSettings
 from storage.mapping import Alias, MappingError, MappingSettings, Operation, Provider
 from storage.overrides import PriceSettings
 from storage.registry import RegistrySettings
-from storage.server import ServerAddress
 from storage.store import Limits, StoreError, embedded_path, open_store
 
 ENVIRONMENT_PREFIX = "LLMHUB_"
@@ -193,6 +192,8 @@ def _check_dsn(dsn: str) -> None:
     if dsn.startswith("chdb:"):
         embedded_path(dsn)
     elif dsn.startswith(("clickhouse:", "clickhouses:")):
+        from storage.server import ServerAddress  # brings the driver, which the embedded store does without
+
         ServerAddress.parse(dsn)
     else:
         open_store(dsn)  # which knows the text for a scheme that is none

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-import chdb
-
 from storage.deduplication import forget_missing_parts
 from storage.ownership import DirectoryLock, Owner, StoreBusy, read_owner
 from storage.pool import Gate, Pool
@@ -100,6 +98,8 @@ class Handle:
             raise
 
     def _connect(self) -> None:
+        import chdb  # half a gigabyte, which commands that ask a running hub do without
+
         try:
             self._connection = chdb.connect(self._address)  # type: ignore[no-untyped-call]
             self._connection.query(f"USE {quote_name(self._database)}", "Null")

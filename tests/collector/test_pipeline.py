@@ -159,20 +159,25 @@ def test_ten_thousand_attributes_on_a_span_are_stored(
     assert rows == [{"n": 10_000}]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(position=st.integers(0, 250), value=st.integers(0, 255))
-def test_a_request_with_a_changed_byte_is_stored_or_refused_and_harms_nobody(
-    with_pipeline: WithPipeline, llm_store: EmbeddedStore, position: int, value: int
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.lists(st.tuples(st.integers(0, 250), st.integers(0, 255)), min_size=5, max_size=10))
+def test_requests_with_a_changed_byte_are_stored_or_refused_and_harm_nobody(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, changes: list[tuple[int, int]]
 ) -> None:
-    body = bytearray(traces(span({"a": "b", "n": 1})).SerializeToString())
-    body[position % len(body)] = value
+    def body(position: int, value: int) -> bytes:
+        made = bytearray(traces(span({"a": "b", "n": 1})).SerializeToString())
+        made[position % len(made)] = value
+        return bytes(made)
 
     async def use(pipeline: Pipeline) -> Acknowledgement:
-        changed = asyncio.ensure_future(pipeline.submit(Signal.TRACES, "changed", bytes(body)))
+        changed = [
+            asyncio.ensure_future(pipeline.submit(Signal.TRACES, "changed", body(*change))) for change in changes
+        ]
         neighbour = await pipeline.submit(Signal.TRACES, "neighbour", traces(span()).SerializeToString())
-        await asyncio.wait([changed])
-        error = changed.exception()
-        assert error is None or isinstance(error, InvalidRequest)
+        await asyncio.wait(changed)
+        assert all(
+            error is None or isinstance(error, InvalidRequest) for error in map(asyncio.Future.exception, changed)
+        )
         return neighbour
 
     assert with_pipeline(use) == Acknowledgement()

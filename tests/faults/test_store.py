@@ -16,6 +16,7 @@ from tests.faults.accounts import check, in_database, resident_bytes
 from tests.faults.conftest import Restartable, Soak, free_port
 from tests.faults.load import Load, more
 from tests.faults.proxy import Fault, FaultProxy
+from tests.hub.conftest import copy_store
 from tests.hub.process import until
 
 SETTINGS = {"collector.ack_seconds": "1"}
@@ -23,12 +24,14 @@ MORE_MEMORY_BYTES = 150 << 20
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restartable]:
+def server(tmp_path_factory: pytest.TempPathFactory, prepared_store: Path) -> Iterator[Restartable]:
     settings = {
         "storage.clickhouse_http.users": "[{name: default, readonly: false}]",
         "storage.clickhouse_http.listen": f"127.0.0.1:{free_port()}",
     }
-    running = Restartable(tmp_path_factory.mktemp("server"), settings)
+    directory = tmp_path_factory.mktemp("server")
+    copy_store(prepared_store, directory)
+    running = Restartable(directory, settings)
     yield running
     running.close()
 

@@ -5,6 +5,7 @@ default, because dictionaries log in to the engine itself, which knows only that
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -13,13 +14,16 @@ from collector.signals import Signal
 from collector.sweep import Sweep
 from storage.store import open_store
 from tests.collector.requests import SECOND, call, gauge, logs, span, traces
+from tests.hub.conftest import copy_store
 from tests.hub.process import Exports, Hub, until
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+def server(tmp_path_factory: pytest.TempPathFactory, prepared_store: Path) -> Iterator[Hub]:
     users = "[{name: default, readonly: false}]"
-    running = Hub(tmp_path_factory.mktemp("server"), {"storage.clickhouse_http.users": users})
+    directory = tmp_path_factory.mktemp("server")
+    copy_store(prepared_store, directory)
+    running = Hub(directory, {"storage.clickhouse_http.users": users})
     yield running
     running.close()
 

@@ -76,7 +76,7 @@ def test_json_arrives_as_the_same_protobuf(url: str, recorder: Recorder, content
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        ("gzip", gzip.compress(exports.traces(500))),
+        ("gzip", gzip.compress(exports.traces(500), mtime=0)),
         ("deflate", zlib.compress(exports.traces(500))),
         ("zstd", zstd.compress(exports.traces(500))),
         ("identity", exports.traces(500)),
@@ -140,12 +140,19 @@ BAD_REQUESTS = [
     ("/v1/traces", b"x", {}, 415, "unsupported_media_type", "A request without Content-Type"),
     ("/v1/logs", b"{}", LATIN, 415, "unsupported_media_type", "latin1"),
     ("/v1/traces", b"x", BROTLI, 415, "unsupported_encoding", "Send gzip, deflate"),
-    ("/v1/traces", gzip.compress(b"x" * 99)[:-1], GZIP, 400, "bad_encoding", "ends early"),
+    ("/v1/traces", gzip.compress(b"x" * 99, mtime=0)[:-1], GZIP, 400, "bad_encoding", "ends early"),
     ("/v1/traces", b"plain", GZIP, 400, "bad_encoding", "not valid gzip"),
     ("/v1/traces", b"{,}", JSON, 400, "bad_json", "not JSON"),
     ("/v1/metrics", b'{"resourceSpans": []}', JSON, 400, "bad_json", "Send it to /v1/traces"),
     ("/v1/traces", OVERSIZE, PROTOBUF, 413, "too_large", "raise receivers.otlp_http.max_body_bytes"),
-    ("/v1/traces", gzip.compress(OVERSIZE), GZIP, 413, "too_large", "larger than 100000 bytes after decompression"),
+    (
+        "/v1/traces",
+        gzip.compress(OVERSIZE, mtime=0),
+        GZIP,
+        413,
+        "too_large",
+        "larger than 100000 bytes after decompression",
+    ),
 ]
 
 
