@@ -63,14 +63,18 @@ class BenchmarkError(Exception):
 class Limit:
     """How long one measurement lasts: `seconds`, or until `spans` are sent if that is not 0.
 
-    `rotel_batch` is the most spans in one of rotel's inserts; 0: as much as the hub may put into one of its own.
+    `rotel_batch` is the most spans in one of rotel's inserts; 0: as much as the hub may put into one of its own. With a `rate`
+    so many spans a second are sent for `seconds`, whatever is answered.
     """
 
     seconds: float
     spans: int
     rotel_batch: int = 0
+    rate: float = 0.0
 
     def task(self) -> dict[str, float]:
+        if self.rate:
+            return {"seconds": self.seconds, "rate": self.rate}
         return {"spans": self.spans} if self.spans else {"seconds": self.seconds}
 
     def warm_up(self) -> Limit:
@@ -123,9 +127,12 @@ class Watched:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
-    def peak_rss(self) -> int:
+    def rss(self, field: str = "VmRSS") -> int:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+    def peak_rss(self) -> int:
+        return self.rss("VmHWM")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
     python benchmarks/load.py --target 127.0.0.1:4317 --workload large
 
 Reads one JSON object a line, {"seconds": 10} or {"spans": 100000}, sends until then, waits for what is under
-way, and answers with the fields of `Sent` as one line of JSON.
+way, and answers with the fields of `Sent` as one line of JSON. With {"seconds": 10, "rate": 20000} it sends so many spans a
+second, whatever is answered, and tells latencies from the moment at which a request was due.
 """
 
 from __future__ import annotations
@@ -244,19 +245,46 @@ class Sender:
                 sent.bytes += len(body)
 
         await asyncio.gather(*(keep_sending() for _ in range(self._outstanding)))
-        sent.seconds, sent.cpu_seconds = time.perf_counter() - started, _cpu_seconds() - used
-        if latencies:
-            sent.latency_p50, sent.latency_p99 = (float(v) * 1000 for v in np.percentile(latencies, [50, 99]))
-        sent.failures = dict(failures)
-        return sent
+        return _summed_up(sent, latencies, failures, started, used)
 
-    async def _send(self, body: bytes, latencies: list[float]) -> str:
-        """'' when everything in `body` was acknowledged, else what went wrong."""
-        started = time.perf_counter()
+    async def send_at_rate(self, seconds: float, rate: float) -> Sent:
+        """`rate` spans a second for `seconds`; what is under way at the end is waited for, and counted."""
+        sent, latencies, failures = Sent(), list[float](), Counter[str]()
+        started, used = time.perf_counter(), _cpu_seconds()
+        under_way: set[asyncio.Task[None]] = set()
+
+        async def send_one(body: bytes, due: float) -> None:
+            if failure := await self._send(body, latencies, due):
+                failures[failure] += 1
+            else:
+                sent.spans += self._spans
+                sent.bytes += len(body)
+
+        while (due := started + sent.requests * self._spans / rate) < started + seconds:
+            if (wait := due - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            sent.requests += 1
+            task = asyncio.create_task(send_one(next(self._bodies), due))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        await asyncio.gather(*under_way)
+        return _summed_up(sent, latencies, failures, started, used)
+
+    async def _send(self, body: bytes, latencies: list[float], due: float = 0.0) -> str:
+        """'' when everything in `body` was acknowledged, else what went wrong. The latency counts from `due`, 0: from now."""
+        started = due or time.perf_counter()
         failure = await next(self._connections).send(body)
         if not failure:
             latencies.append(time.perf_counter() - started)
         return failure
+
+
+def _summed_up(sent: Sent, latencies: list[float], failures: Counter[str], started: float, used: float) -> Sent:
+    sent.seconds, sent.cpu_seconds = time.perf_counter() - started, _cpu_seconds() - used
+    if latencies:
+        sent.latency_p50, sent.latency_p99 = (float(v) * 1000 for v in np.percentile(latencies, [50, 99]))
+    sent.failures = dict(failures)
+    return sent
 
 
 def _cpu_seconds() -> float:
@@ -268,7 +296,10 @@ async def _serve(target: str, workload: Workload, outstanding: int) -> None:
     sender = Sender([await connect(target, METHOD) for _ in range(CONNECTIONS)], workload, outstanding)
     while line := await asyncio.to_thread(sys.stdin.readline):
         task = json.loads(line)
-        sent = await sender.send(task.get("seconds", float("inf")), task.get("spans", sys.maxsize))
+        if "rate" in task:
+            sent = await sender.send_at_rate(task["seconds"], task["rate"])
+        else:
+            sent = await sender.send(task.get("seconds", float("inf")), task.get("spans", sys.maxsize))
         print(json.dumps(asdict(sent)), flush=True)
 
 
