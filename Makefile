@@ -8,8 +8,11 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/llmhub demo
 
+# Two processes, each with a store of its own and one file of tests at a time. The fault tests come after, alone: they
+# measure how long answers take and what memory is held.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults
+	$(BIN)/python -m pytest tests/faults
 
 # The fault tests for as long as it takes to believe them, with their progress: about an hour.
 soak: $(VENV)/.dev

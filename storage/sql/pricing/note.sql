@@ -4,9 +4,7 @@ WITH
     unpriced AS (
         SELECT _block_number, _block_offset, timestamp, tenant, provider, model, request_model, service_tier, ${short_key} AS short_key
         FROM llm_calls
-        WHERE _part IN (
-                SELECT name FROM system.parts
-                WHERE active AND database = currentDatabase() AND table = 'llm_calls' AND max_block_number > ${since})
+        WHERE ${part_newest} > ${since}
             AND _block_number > ${since} AND cost IS NULL AND has_usage
     ),
     named AS (SELECT *, ${price_id} AS price_id FROM unpriced)

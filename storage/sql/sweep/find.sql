@@ -10,9 +10,7 @@ WITH
         SELECT DISTINCT toStartOfSecond(timestamp) + toIntervalSecond(arrayJoin(range(-${window}, ${window} + 1)))
         FROM ${database}.llm_calls
         WHERE timestamp BETWEEN fromUnixTimestamp64Nano(${first}) AND fromUnixTimestamp64Nano(${last})
-            AND _part IN (
-                SELECT name FROM system.parts
-                WHERE active AND database = currentDatabase() AND table = 'llm_calls' AND max_block_number > ${since})
+            AND ${part_newest} > ${since}
             AND _block_number > ${since}
     ),
     candidates AS (

@@ -5,9 +5,7 @@ SELECT
 FROM (
     SELECT toStartOfSecond(timestamp) AS second, sum(count()) OVER (ORDER BY second) AS running
     FROM llm_calls
-    WHERE _part IN (
-            SELECT name FROM system.parts
-            WHERE active AND database = currentDatabase() AND table = 'llm_calls' AND max_block_number > {since:UInt64})
+    WHERE ${part_newest} > {since:UInt64}
         AND _block_number > {since:UInt64} AND _block_number <= {until:UInt64}
     GROUP BY second
 )
