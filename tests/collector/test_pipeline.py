@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import uuid
 from typing import Any
 
 import pytest
@@ -10,9 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from collector.errors import InvalidRequest, Overloaded, Unavailable
+from collector.breaker import Breaker
+from collector.dead_letters import DeadLetters
+from collector.envelope import wrap
+from collector.errors import DeadLettered, InvalidRequest, Overloaded, Unavailable
+from collector.metrics import CollectorMetrics
 from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
 from collector.protobuf import len_prefix
+from collector.spool import Cipher
+from collector.writer import Writer
 from storage.embedded import EmbeddedStore
 from tests.collector.conftest import FAST, WithPipeline
 from tests.collector.flaky import SHORT_OF_MEMORY, FlakyStore
@@ -133,6 +141,21 @@ def test_a_malformed_request_is_named_and_the_rest_of_its_batch_is_stored(
     assert isinstance(outcomes[3], InvalidRequest)
     assert "resource_spans[0].scope_spans[0].spans[1]: byte" in str(outcomes[3])
     assert count(llm_store, "otel_traces", tenant) == 6
+
+
+def test_a_sender_of_nothing_but_malformed_requests_costs_one_insert_more(
+    llm_store: EmbeddedStore, tenant: str
+) -> None:
+    store = FlakyStore(llm_store)
+    writer = Writer(store, Breaker(), DeadLetters(store, Cipher(bytes(32))), CollectorMetrics(CollectorRegistry()))
+    bodies = [with_a_cut_span()] * 30 + [traces(span()).SerializeToString()]
+    first, now = uuid.uuid4().int >> 80, time.time_ns()
+    written = writer.write(
+        [wrap(Signal.TRACES, tenant, body, request_id=first + n, received_ns=now) for n, body in enumerate(bodies)]
+    )
+    assert [type(written.outcomes[first + n]) for n in range(31)] == [DeadLettered] * 30 + [Acknowledgement]
+    assert store.inserts == ["otlp_traces", "otlp_traces"]
+    assert count(llm_store, "otel_traces", tenant) == 1
 
 
 @pytest.mark.parametrize("signal", list(Signal))
