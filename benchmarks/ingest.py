@@ -277,14 +277,14 @@ def generator(target: str, workload: Workload) -> Iterator[Generator]:
 
 
 def measure_hub(workload: Workload, limit: Limit) -> Result:
-    with _directory() as directory, running_hub(directory) as hub, generator(hub.otlp_grpc, workload) as load:
+    with fresh_directory() as directory, running_hub(directory) as hub, generator(hub.otlp_grpc, workload) as load:
         return _measure("hub", workload, limit, load, hub, [hub.process])
 
 
 def measure_rotel(workload: Workload, limit: Limit) -> Result:
     batch_spans = limit.rotel_batch or batch_requests(workload) * workload.spans
     with (
-        _directory() as directory,
+        fresh_directory() as directory,
         running_hub(directory) as hub,
         running_rotel(hub, directory, batch_spans) as (address, rotel),
         generator(address, workload) as load,
@@ -306,17 +306,17 @@ def _measure(
 ) -> Result:
     """Warm up, let everything come to rest, send, wait until all of it is stored and merged, and look at the meters."""
     warm = load.send(limit.warm_up())
-    _wait_for(hub.rows, warm.spans)
+    wait_for(hub.rows, warm.spans)
     _rest(hub.rows)
-    stored, calls = _stored(hub.rows)
+    stored, calls = stored_rows(hub.rows)
     used = [process.cpu_seconds() for process in processes]
     started = time.perf_counter()
     sent = load.send(limit)
-    _wait_for(hub.rows, stored + sent.spans)
+    wait_for(hub.rows, stored + sent.spans)
     commit_seconds = time.perf_counter() - started
     merge_seconds = _rest(hub.rows)
     spent = [process.cpu_seconds() - before for process, before in zip(processes, used, strict=True)]
-    now, calls_now = _stored(hub.rows)
+    now, calls_now = stored_rows(hub.rows)
     return Result(
         workload=workload.name,
         way=way,
@@ -331,15 +331,15 @@ def _measure(
     )
 
 
-def _stored(query: Query) -> tuple[int, int]:
+def stored_rows(query: Query) -> tuple[int, int]:
     spans, calls = (query(f"SELECT count() AS rows FROM llm.{table}")[0] for table in ("otel_traces", "llm_calls"))
     return int(spans["rows"]), int(calls["rows"])
 
 
-def _wait_for(query: Query, spans: int) -> None:
+def wait_for(query: Query, spans: int) -> None:
     """Until that many are stored, or none are added any more: the count that is taken afterwards tells."""
     last, changed = -1, time.monotonic()
-    while (now := _stored(query)[0]) < spans and time.monotonic() - changed < STANDSTILL_SECONDS:
+    while (now := stored_rows(query)[0]) < spans and time.monotonic() - changed < STANDSTILL_SECONDS:
         if now != last:
             last, changed = now, time.monotonic()
         time.sleep(POLL_SECONDS)
@@ -361,7 +361,7 @@ def _disk(query: Query) -> dict[str, float]:
         "SELECT table, sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND database = 'llm' "
         "AND (table LIKE 'otel_%' OR table IN ('llm_calls', 'llm_calls_1m', 'llm_events')) GROUP BY table"
     )
-    spans = max(1, _stored(query)[0])
+    spans = max(1, stored_rows(query)[0])
     bytes_of = {row["table"]: int(row["bytes"]) / spans for row in rows}
     return {"otel_traces": bytes_of.get("otel_traces", 0.0), "all tables": sum(bytes_of.values())}
 
@@ -394,7 +394,7 @@ def _apart(way: Callable[..., None], *arguments: Any) -> Result:
 
 @contextmanager
 def _fresh_store() -> Iterator[EmbeddedStore]:
-    with _directory() as directory:
+    with fresh_directory() as directory:
         store = prepare_store(Config().with_dsn(f"chdb://{directory / 'store'}"))
         assert isinstance(store, EmbeddedStore)
         try:
@@ -455,7 +455,7 @@ def _measure_inserts(
 
     store(next(batches))
     _rest(query)
-    stored, calls = _stored(query)
+    stored, calls = stored_rows(query)
     sent, cpu = Sent(), 0.0
     while sent.seconds < limit.seconds and not 0 < limit.spans <= sent.spans:
         batch = next(batches)
@@ -468,7 +468,7 @@ def _measure_inserts(
     used = process.cpu_seconds()
     merge_seconds = _rest(query)
     cpu += process.cpu_seconds() - used
-    now, calls_now = _stored(query)
+    now, calls_now = stored_rows(query)
     return Result(
         workload=workload.name,
         way=way,
@@ -544,7 +544,7 @@ def _text(value: Any) -> str:
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
+def fresh_directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="llmhub-bench-") as name:
         yield Path(name)
 

@@ -12,7 +12,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from benchmarks.ingest import Hub, Limit, _directory, _stored, _wait_for, generator, running_hub
+from benchmarks.ingest import Hub, Limit, fresh_directory, generator, running_hub, stored_rows, wait_for
 from benchmarks.load import WORKLOADS, Sent
 
 
@@ -36,9 +36,9 @@ def main() -> int:
     options = parser.parse_args()
     windows: list[Window] = []
     workload = WORKLOADS[options.workload]
-    with _directory() as directory, running_hub(directory) as hub, generator(hub.otlp_grpc, workload) as load:
+    with fresh_directory() as directory, running_hub(directory) as hub, generator(hub.otlp_grpc, workload) as load:
         load.send(Limit(10.0, 0, rate=options.rate))
-        before = _stored(hub.rows)[0]
+        before = stored_rows(hub.rows)[0]
         print("  minute   spans/s   p50 ms   p99 ms   RSS MB   parts   CPU us/span", flush=True)
         for number in range(round(options.minutes * 60 / options.window)):
             used = hub.process.cpu_seconds()
@@ -46,8 +46,8 @@ def main() -> int:
             windows.append(window)
             show((number + 1) * options.window / 60, window, used)
         sent = sum(window.sent.spans for window in windows)
-        _wait_for(hub.rows, before + sent)
-        stored = _stored(hub.rows)[0] - before
+        wait_for(hub.rows, before + sent)
+        stored = stored_rows(hub.rows)[0] - before
     return verdict(windows, sent, stored, options.p99)
 
 
