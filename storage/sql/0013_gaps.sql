@@ -21,8 +21,7 @@ CREATE MATERIALIZED VIEW llm_unmapped_mv TO llm_unmapped AS
 SELECT
     toDate(timestamp) AS day, tenant, service, source, scope,
     substring(replaceRegexpAll(llm_step_spans.span_name, '(?:0x)?[0-9a-fA-F-]*[0-9][0-9a-fA-F-]*', '*'), 1, 200) AS span_name,
-    substring(arrayFirst(value -> value != '', [slots['vercel_operation'], slots['operation'], slots['openinference_kind'], slots['langfuse_type'],
-        slots['request_type'], slots['traceloop_kind'], slots['span_type']]), 1, 200) AS operation,
+    substring(arrayFirst(value -> value != '', [${emitted_operations}]), 1, 200) AS operation,
     count() AS spans,
     max(toDateTime(timestamp)) AS last_at,
     anyLast(trace_id) AS sample_trace_id,

@@ -110,6 +110,12 @@ def test_a_span_that_looks_like_a_call_and_matches_no_dialect_is_counted(llm_sto
     assert last["fix"] == "set gen_ai.operation.name on the span"
 
 
+def test_the_operation_of_a_gap_is_read_where_normalising_looks_for_it(llm_store: EmbeddedStore, tenant: str) -> None:
+    send(llm_store, tenant, traces(span({"langsmith.span.kind": "rewriter", "gen_ai.request.model": "m"}, name="odd")))
+    (gap,) = gaps(llm_store, tenant)
+    assert gap["fix"] == "storage.operations: [{value: rewriter, role: llm, operation: chat}]"
+
+
 def test_a_log_record_that_reports_a_call_without_a_model_is_counted(llm_store: EmbeddedStore, tenant: str) -> None:
     send(llm_store, tenant, logs("", {"event.name": "api_request", "tokens": 5}), Signal.LOGS)
     (row,) = gaps(llm_store, tenant)

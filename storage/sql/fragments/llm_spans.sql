@@ -16,8 +16,7 @@
         SELECT
             *,
             arrayFirst(value -> dictHas('${database}.llm_operation', value), arrayMap(value -> lower(value), [
-                slots['vercel_operation'], slots['langsmith_kind'], slots['operation'], slots['openinference_kind'], slots['langfuse_type'],
-                slots['request_type'], slots['traceloop_kind'], slots['span_type'], if(ScopeName = 'pydantic-ai', SpanName, '')])) AS hint,
+                ${emitted_operations}, if(ScopeName = 'pydantic-ai', SpanName, '')])) AS hint,
             dictGet('${database}.llm_operation', 'role', hint) AS hinted_role,
             slots['input_tokens'] != '' OR slots['output_tokens'] != '' OR slots['langfuse_usage'] != '' AS says_usage,
             slots['request_model'] != '' OR slots['response_model'] != '' OR slots['model_name'] != '' AS says_model,
