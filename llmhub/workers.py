@@ -98,13 +98,13 @@ class Supervisor:
         for instrument in (ProcessCollector, PlatformCollector, GCCollector):
             instrument(registry=own)
         self._metrics = SupervisorMetrics(own)
-        merged = CollectorRegistry()
-        merged.register(WorkerMetrics(self._workers, own))
+        of_all = CollectorRegistry()
+        of_all.register(WorkerMetrics(self._workers, own))
         for worker in self._workers:
             self._metrics.restarts.labels(worker.number)
             self._metrics.up.labels(worker.number).set_function(partial(_is_up, worker))
         checks: dict[str, Check] = {worker_name(each.number): partial(_problem, each) for each in self._workers}
-        self._api = HttpServer(api_app(merged, checks, self._status), config.api.listen, "api.listen")
+        self._api = HttpServer(api_app(of_all, checks, self._status), config.api.listen, "api.listen")
 
     async def start(self) -> Addresses:
         """Returns when all workers serve. Raises ListenError, WorkerError for the first that cannot."""

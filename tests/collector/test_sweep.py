@@ -302,8 +302,8 @@ def test_sweeping_while_copies_arrive(llm_store: EmbeddedStore, sweep: Sweep, se
     sweeping = threading.Thread(target=keep_sweeping)
     sweeping.start()
     try:
-        for n in range(6):
-            send(hundred[n * 10 :], hundred[: 50 + n])
+        for n in range(12):
+            send(hundred[n * 5 :], hundred[: 50 + n])
     finally:
         done.set()
         sweeping.join()

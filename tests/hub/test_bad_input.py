@@ -23,7 +23,7 @@ from tests.hub.process import PROTOBUF, Exports, Hub, until
 CASES = 10_000
 IN_FLIGHT = 256
 HTTP_SENDERS = 24
-HTTP_EVERY = 10
+HTTP_EVERY = 4
 """One case in so many goes over HTTP."""
 MEMORY_BYTES = 768 << 20
 """What the process may hold on to; the engine's caches are part of it."""

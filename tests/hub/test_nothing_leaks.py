@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import time
-from importlib import resources
 from typing import Any
 
 import urllib3
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from collector.signals import Signal
+from storage.data import rows
 from tests.collector.requests import SECOND, call, gauge, logs, span, traces
 from tests.hub.conftest import StartHub
 from tests.hub.process import PROTOBUF, Hub, until
@@ -31,15 +30,10 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def table(name: str) -> list[dict[str, str]]:
-    with resources.files("storage").joinpath(f"data/{name}.csv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def everything_said() -> dict[str, Any]:
     """Each attribute that holds content, and each other one that the hub reads but names: numbers, times, errors."""
-    content = [row["key"] for row in table("content") if row["kind"] == "attribute"]
-    read = [row["key"] for row in table("aliases") if not any(name in row["slot"] for name in NAMES)]
+    content = [row["key"] for row in rows("content") if row["kind"] == "attribute"]
+    read = [row["key"] for row in rows("aliases") if not any(name in row["slot"] for name in NAMES)]
     return dict.fromkeys(
         [*content, *read, "exception.message", "authorization", "http.request.header.x-api-key"], PROMPT
     )
@@ -48,7 +42,7 @@ def everything_said() -> dict[str, Any]:
 def spans() -> list[Span]:
     said = everything_said()
     failed = span(said, status=Status(code=Status.STATUS_CODE_ERROR, message=PROMPT))
-    for row in table("content"):
+    for row in rows("content"):
         if row["kind"] == "event":
             failed.events.add(name=row["key"], time_unix_nano=time.time_ns())
     failed.events.add(name="exception", time_unix_nano=time.time_ns())

@@ -23,7 +23,7 @@ OF_CALLS = (
 )
 HALF = {"storage.prices.overrides": "[{provider: openai, discount: 0.5}]"}
 ACME = {"storage.aliases": "[{slot: response_model, key: acme.model}, {slot: input_tokens, key: acme.tokens}]"}
-KILLS = (0.7,)
+KILLS = (0.5, 1.0)
 
 
 def body(number: int, service: str, *, odd: bool = False) -> bytes:
