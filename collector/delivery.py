@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -54,11 +54,16 @@ class Waiting:
             self.outcome.set_result(outcome)
 
 
+def earliest_deadline(batch: Iterable[Waiting]) -> float:
+    return min(each.deadline for each in batch)
+
+
 class Delivery:
     """Writes a batch to the spool, inserts it, answers. Runs on one event loop; disk and store have threads of their own.
 
-    A request is answered when it is committed. One whose commit takes beyond its deadline, or has to wait because the
-    store is away, is answered when it is in the spool; the drain inserts it later, in order.
+    A request is answered when it is committed. One whose commit takes too long, or has to wait because the store is
+    away, is answered when it is in the spool. What the store does not take by its deadline the drain inserts later, in
+    order.
     """
 
     def __init__(self, spool: Spool, writer: Writer, breaker: Breaker, ledger: Ledger, concurrent_inserts: int) -> None:
@@ -107,15 +112,19 @@ class Delivery:
             return False
         return True
 
-    async def deliver(self, signal: Signal, batch: Sequence[Waiting], *, slot: bool) -> float:
-        """Spool the batch, insert it when there is a `slot`, resolve every outcome. Returns the seconds of the insert."""
+    async def deliver(self, signal: Signal, batch: Sequence[Waiting], answer_by: float, *, slot: bool) -> float:
+        """Spool the batch, insert it, resolve every outcome: when it is committed, or at `answer_by` on the clock of the
+        event loop. Without a `slot` outcomes are resolved at once; the batch waits for its insert until its deadline,
+        and then in the spool. Returns the seconds of the insert."""
         try:
             spooled = await self._append(signal, batch)
             if spooled is None:
                 return 0.0
+            if not slot:
+                self._resolve(batch, {})
+                slot = await self.slot(earliest_deadline(batch) - asyncio.get_running_loop().time())
             if slot:
-                return await self._insert(spooled, batch)
-            self._resolve(batch, {})
+                return await self._insert(spooled, batch, answer_by)
             self._postpone(spooled.sequence)
             return 0.0
         finally:
@@ -144,14 +153,13 @@ class Delivery:
         self._refuse(batch, refusal)
         return None
 
-    async def _insert(self, spooled: Batch, batch: Sequence[Waiting]) -> float:
-        loop = asyncio.get_running_loop()
-        deadline = loop.call_at(min(each.deadline for each in batch), self._resolve, batch, {})
+    async def _insert(self, spooled: Batch, batch: Sequence[Waiting], answer_by: float) -> float:
+        answer = asyncio.get_running_loop().call_at(answer_by, self._resolve, batch, {})
         started = time.perf_counter()
         try:
             written = await self._run(self._inserts, self._writer.write, spooled.envelopes)
         finally:
-            deadline.cancel()
+            answer.cancel()
         ids = [envelope.request_id for envelope in spooled.envelopes]
         by_place = {place: written.outcomes[each] for place, each in enumerate(ids) if each in written.outcomes}
         self._resolve(batch, by_place)

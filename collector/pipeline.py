@@ -8,9 +8,10 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from collector.dead_letters import DeadLetter, DeadLetters
-from collector.delivery import RETRY_SECONDS, Delivery, Waiting
+from collector.delivery import RETRY_SECONDS, Delivery, Waiting, earliest_deadline
 from collector.duplicates import RecentRequests, digest_of
 from collector.envelope import check_framing
 from collector.errors import HubError, Overloaded, Unavailable
@@ -28,8 +29,12 @@ __all__ = ["Acknowledgement", "Pipeline", "PipelineSettings", "Signal"]
 
 log = logging.getLogger(__name__)
 
-# A single slow insert, a merge say, must not make later senders wait for many seconds.
-_MAX_PACE_SECONDS = 0.5
+# Neither an insert that is under way nor the pause after it makes a request wait longer than this for its own insert.
+_MAX_PACE_SECONDS = 0.6
+# A batch is large from this share of `batch_bytes` on.
+_LARGE = 1 / 8
+# Up to this share of `max_pending_bytes` nobody needs to be slowed down.
+_AT_EASE = 3 / 8
 # One tenant alone gets four fifths, see fairness.Share.
 _NEARLY_FULL = 0.75
 
@@ -39,8 +44,9 @@ class PipelineSettings:
     """When a batch is written, and how much may wait."""
 
     flush_seconds: float = 0.25
-    """Seconds a request waits for company before its batch is inserted; longer, up to half a second, where inserts
-    take longer, so that they never fill more than half of the time of a nearly idle hub."""
+    """Seconds a request waits for company before its batch is inserted; longer, up to three quarters of a second, while
+    another insert is under way and then for as long as it took, so that inserts fill no more than half of the time of a
+    nearly idle hub."""
     batch_bytes: int = 16 << 20
     """A batch of this size is inserted at once when an insert thread is free."""
     max_batch_bytes: int = 64 << 20
@@ -53,6 +59,9 @@ class PipelineSettings:
     """Batches that are inserted at the same time."""
     ack_seconds: float = 5.0
     """A request that is not committed by then is acknowledged as soon as it is in the spool."""
+    busy_ack_seconds: float = 0.6
+    """The same for requests in batches of an eighth of `batch_bytes` and more, while less than three eighths of
+    `max_pending_bytes` waits: who sends much must not have to drop spans because one large insert takes long."""
     duplicate_seconds: float = 600.0
     """A request that is repeated within this time is acknowledged and not stored again."""
     duplicate_requests: int = 1_000_000
@@ -250,20 +259,25 @@ class Pipeline:
 
     def _enqueue(self, signal: Signal, waiting: Waiting) -> None:
         queue = self._queues[signal]
+        if not queue.requests:
+            queue.first = asyncio.get_running_loop().time()
         queue.requests.add(waiting)
         if queue.requests.size >= self._settings.batch_bytes:
             self._begin(signal)
-        elif queue.timer is None:
-            delay = max(self._settings.flush_seconds, queue.insert_seconds)
-            queue.timer = asyncio.get_running_loop().call_later(delay, self._begin, signal)
+        elif queue.timer is None and not queue.starting:
+            self._set_timer(signal)
+
+    def _set_timer(self, signal: Signal) -> None:
+        queue = self._queues[signal]
+        queue.stop_timer()
+        when = max(queue.first + self._settings.flush_seconds, min(queue.rest_until, queue.first + _MAX_PACE_SECONDS))
+        queue.timer = asyncio.get_running_loop().call_at(when, self._begin, signal)
 
     def _begin(self, signal: Signal) -> None:
         """Start a batch, unless one is waiting for its turn already: the busier the store, the larger batches become,
         for an insert has a fixed cost."""
         queue = self._queues[signal]
-        if queue.timer is not None:
-            queue.timer.cancel()
-            queue.timer = None
+        queue.stop_timer()
         if queue.requests and not queue.starting:
             queue.starting = True
             task = asyncio.create_task(self._carry(signal, queue))
@@ -276,28 +290,60 @@ class Pipeline:
         queue.starting = False
         if queue.requests:
             self._begin(signal)
+        queue.begin_insert()
+        seconds = 0.0
         try:
-            queue.insert_seconds = min(await self._delivery.deliver(signal, batch, slot=slot), _MAX_PACE_SECONDS)
+            seconds = await self._delivery.deliver(signal, batch, self._answer_by(batch), slot=slot)
         finally:
             for each in batch:
                 self._requests.give_back(each.tenant, 1)
                 self._bytes.give_back(each.tenant, each.size)
+            queue.end_insert(seconds)
+            if queue.timer is not None:
+                self._set_timer(signal)
 
     def _patience(self, queue: _Queue) -> float:
         """How long the batch may wait for its insert: until its first request must be answered."""
         if self._closing:
             return min(self._settings.ack_seconds, 1.0)
-        return min(each.deadline for each in queue.requests) - asyncio.get_running_loop().time()
+        return self._answer_by(queue.requests) - asyncio.get_running_loop().time()
+
+    def _answer_by(self, batch: Iterable[Waiting]) -> float:
+        """When whoever sent the first request is answered, committed or not, on the clock of the event loop."""
+        deadline = earliest_deadline(batch)
+        large = sum(each.size for each in batch) >= self._settings.batch_bytes * _LARGE
+        if large and self._bytes.held < self._bytes.total * _AT_EASE:
+            deadline -= max(0.0, self._settings.ack_seconds - self._settings.busy_ack_seconds)
+        return deadline
 
 
 @dataclass
 class _Queue:
-    """What waits to be written for one signal; `starting` while a batch waits for its turn."""
+    """What waits to be written for one signal. Times are on the clock of the event loop."""
 
     requests: FairQueue[Waiting] = field(default_factory=FairQueue)
+    first: float = 0.0
+    """When the first of the requests came."""
     starting: bool = False
-    insert_seconds: float = 0.0
+    """A batch waits for its turn."""
+    inserts: int = 0
+    """Under way."""
+    rest_until: float = 0.0
     timer: asyncio.TimerHandle | None = None
+
+    def begin_insert(self) -> None:
+        self.inserts += 1
+        self.rest_until = inf
+
+    def end_insert(self, seconds: float) -> None:
+        self.inserts -= 1
+        if not self.inserts:
+            self.rest_until = asyncio.get_running_loop().time() + seconds
+
+    def stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 def _acknowledgement(outcome: Outcome) -> Acknowledgement:

@@ -17,19 +17,21 @@ TOO_MANY_PARTS = StoreError.clickhouse(252, "TOO_MANY_PARTS", "Too many parts")
 
 class FlakyStore:
     """The real store. Inserts of telemetry fail with `error` while there is one and `matches` the data, before or
-    (`late`) after they were committed, and wait for `gate`."""
+    (`late`) after they were committed, and wait for `gate`: `begun` counts those that came to it."""
 
     def __init__(self, store: EmbeddedStore, error: Exception | None = None, *, late: bool = False) -> None:
         self._store = store
         self.error = error
         self.late = late
         self.matches: Callable[[bytes], bool] = lambda data: True
+        self.begun = 0
         self.inserts: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
 
     def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
         if table.startswith("otlp_"):
+            self.begun += 1
             self.gate.wait(20)
             self.inserts.append(table)
             fails = self.error is not None and self.matches(data)

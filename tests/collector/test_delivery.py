@@ -224,6 +224,60 @@ def test_an_insert_that_hangs_is_acknowledged_from_the_spool(
     assert stored(llm_store, tenant) == ["s0", "s1", "s2"]
 
 
+def large(*names: str) -> list[bytes]:
+    return [traces(span({"filler": name * 20_000}, name=name)).SerializeToString() for name in names]
+
+
+BUSY = replace(FAST, batch_bytes=100_000, busy_ack_seconds=0.2, concurrent_inserts=1)
+
+
+def test_a_large_batch_whose_insert_takes_long_is_acknowledged_early_and_inserted_once(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    slow = FlakyStore(llm_store)
+    slow.gate.clear()
+
+    async def use(collector: Collector) -> None:
+        sent = [asyncio.ensure_future(collector.pipeline.submit(Signal.TRACES, tenant, each)) for each in large("a")]
+        await until(lambda: slow.begun == 1)
+        behind = [collector.pipeline.submit(Signal.TRACES, tenant, each) for each in large("b", "c")]
+        assert await asyncio.gather(*sent, *behind) == [Acknowledgement()] * 3
+        assert len(collector.spool.waiting()) == 2, "one is being inserted, one waits for it"
+        assert collector.delivery.backlog == 0, "it is inserted from memory"
+        slow.gate.set()
+        await collector.pipeline.flush()
+        assert not collector.spool.waiting()
+        assert collector.ledger.imbalance() == 0
+
+    with_collector(use, BUSY, slow)
+    assert stored(llm_store, tenant) == ["a", "b", "c"]
+    assert slow.inserts == ["otlp_traces", "otlp_traces"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "bodies"),
+    [
+        pytest.param(BUSY, [body("a")], id="a small batch, whose sender may be told what is wrong with it"),
+        pytest.param(replace(BUSY, max_pending_bytes=50_000), large("a"), id="much waits, so that senders slow down"),
+    ],
+)
+def test_without_need_nobody_is_acknowledged_early(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, settings: PipelineSettings, bodies: list[bytes]
+) -> None:
+    slow = FlakyStore(llm_store)
+    slow.gate.clear()
+
+    async def use(collector: Collector) -> None:
+        sent = [asyncio.ensure_future(collector.pipeline.submit(Signal.TRACES, tenant, each)) for each in bodies]
+        await until(lambda: slow.begun == 1)
+        await asyncio.sleep(2 * settings.busy_ack_seconds)
+        assert not any(each.done() for each in sent)
+        slow.gate.set()
+        await asyncio.gather(*sent)
+
+    with_collector(use, settings, slow)
+
+
 def test_a_full_spool_refuses_and_takes_again_when_the_store_is_back(
     with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
 ) -> None:

@@ -272,6 +272,53 @@ def test_while_the_store_is_busy_requests_gather_into_one_batch(
     assert slow.inserts == ["otlp_traces", "otlp_traces"]
 
 
+def test_a_small_batch_waits_for_the_insert_before_it_and_then_as_long_as_that_took(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    slow = FlakyStore(llm_store)
+    slow.gate.clear()
+
+    async def use(pipeline: Pipeline) -> float:
+        def submit() -> asyncio.Future[Acknowledgement]:
+            return asyncio.ensure_future(pipeline.submit(Signal.TRACES, tenant, traces(span()).SerializeToString()))
+
+        first = submit()
+        while not slow.begun:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        second = submit()
+        await asyncio.sleep(0.1)
+        assert slow.begun == 1, "though another insert could run beside it"
+        slow.gate.set()
+        await first
+        ended = time.monotonic()
+        await second
+        return time.monotonic() - ended
+
+    assert with_pipeline(use, store=slow) > 0.3
+    assert slow.inserts == ["otlp_traces", "otlp_traces"]
+
+
+def test_a_small_batch_does_not_wait_for_an_insert_that_hangs(
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    slow = FlakyStore(llm_store)
+    slow.gate.clear()
+
+    async def use(pipeline: Pipeline) -> None:
+        sent = []
+        for number in (1, 2):
+            body = traces(span()).SerializeToString()
+            sent.append(asyncio.ensure_future(pipeline.submit(Signal.TRACES, tenant, body)))
+            async with asyncio.timeout(10):
+                while slow.begun < number:
+                    await asyncio.sleep(0.01)
+        slow.gate.set()
+        await asyncio.gather(*sent)
+
+    with_pipeline(use, store=slow)
+
+
 def test_requests_are_counted_by_outcome(with_pipeline: WithPipeline, registry: CollectorRegistry, tenant: str) -> None:
     async def use(pipeline: Pipeline) -> None:
         await pipeline.submit(Signal.TRACES, tenant, traces(span()).SerializeToString())
