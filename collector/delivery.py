@@ -35,11 +35,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Waiting:
-    """An accepted request and whoever waits for its outcome. `deadline` is on the clock of the event loop."""
+    """An accepted request and whoever waits for its outcome. `deadline` is on the clock of the event loop; with
+    `until_stored` the spool is not enough."""
 
     request: Accepted
     outcome: asyncio.Future[Outcome]
     deadline: float
+    until_stored: bool = False
 
     @property
     def tenant(self) -> str:
@@ -79,6 +81,8 @@ class Delivery:
         self._stored_since: dict[int, int] = {}
         self._stored = 0
         self._drain: asyncio.Task[None] | None = None
+        # By batch and request id.
+        self._until_stored: dict[int, dict[int, Waiting]] = {}
 
     @property
     def backlog(self) -> int:
@@ -120,6 +124,7 @@ class Delivery:
             spooled = await self._append(signal, batch)
             if spooled is None:
                 return 0.0
+            self._note_patient(spooled, batch)
             if not slot:
                 self._resolve(batch, {})
                 slot = await self.slot(earliest_deadline(batch) - asyncio.get_running_loop().time())
@@ -136,6 +141,8 @@ class Delivery:
         if self._drain is not None:
             await asyncio.wait([self._drain], timeout=patience if self._breaker.is_closed else 0)
             self._drain.cancel()
+        for sequence in list(self._until_stored):
+            self._disappoint(sequence)
         self._inserts.shutdown(wait=False)
         self._disk.shutdown(wait=False)
 
@@ -169,7 +176,17 @@ class Delivery:
     def _resolve(self, batch: Sequence[Waiting], outcomes: dict[int, Outcome]) -> None:
         """By place in the batch; what has no outcome yet is safe in the spool."""
         for place, each in enumerate(batch):
-            each.resolve(outcomes.get(place, _STORED))
+            if place in outcomes or not each.until_stored:
+                each.resolve(outcomes.get(place, _STORED))
+
+    def _note_patient(self, spooled: Batch, batch: Sequence[Waiting]) -> None:
+        pairs = zip(spooled.envelopes, batch, strict=True)
+        if patient := {envelope.request_id: each for envelope, each in pairs if each.until_stored}:
+            self._until_stored[spooled.sequence] = patient
+
+    def _disappoint(self, sequence: int) -> None:
+        for each in self._until_stored.pop(sequence, {}).values():
+            each.resolve(_NO_OUTCOME)
 
     def _refuse(self, batch: Sequence[Waiting], error: HubError) -> None:
         for each in batch:
@@ -183,6 +200,9 @@ class Delivery:
         for (tenant, signal, entry), requests in ends.items():
             self._ledger.record(tenant, signal, entry, requests)
         self._ledger.under_way([(each.tenant, each.signal) for each in decided], -1)
+        patient = self._until_stored.get(batch.sequence, {})
+        for request_id in patient.keys() & written.outcomes.keys():
+            patient.pop(request_id).resolve(written.outcomes[request_id])
         if written.error is not None:
             log.error("the store did not take a batch; it is in the spool", extra={"requests": len(batch.envelopes), "error": describe(written.error)})  # fmt: skip
             if decided:
@@ -192,6 +212,7 @@ class Delivery:
             self._postpone(batch.sequence)
         else:
             self._stored += 1
+            self._until_stored.pop(batch.sequence, None)
             self._failures.pop(batch.sequence, None)
             self._stored_since.pop(batch.sequence, None)
             await self._on_disk(self._spool.settle, batch)
@@ -218,6 +239,7 @@ class Delivery:
             await self._replay(sequence)
         except SpoolDamaged as error:
             log.error("a batch in the spool cannot be read; it stays there", extra={"error": str(error)})
+            self._disappoint(sequence)
         except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start
             log.exception("a batch could not be taken from the spool; it is tried again")
             self._failures[sequence] += 1

@@ -111,9 +111,11 @@ class Pipeline:
         oldest_ns = time.time_ns() - int(self._settings.duplicate_seconds * 1e9)
         self._recent.remember(each.digest for each in batch.envelopes if each.received_ns >= oldest_ns)
 
-    async def submit(self, signal: Signal, tenant: str, body: bytes, digest: bytes | None = None) -> Acknowledgement:
-        """Store one Export*ServiceRequest. Returns when it is committed, or safe in the spool. It is recognised when it
-        is repeated by `digest`, 16 bytes, by default one of tenant, signal and body.
+    async def submit(
+        self, signal: Signal, tenant: str, body: bytes, digest: bytes | None = None, *, until_stored: bool = False
+    ) -> Acknowledgement:
+        """Store one Export*ServiceRequest. Returns when it is committed or, unless it waits `until_stored`, safe in the
+        spool. It is recognised when it is repeated by `digest`, 16 bytes, by default one of tenant, signal and body.
 
         Raises InvalidRequest, Overloaded or Unavailable; on the last two the sender may send again.
         """
@@ -122,7 +124,7 @@ class Pipeline:
         self._ledger.record(tenant, signal, Entry.RECEIVED)
         outcome = "failed"
         try:
-            acknowledgement = await self._take(signal, tenant, body, digest)
+            acknowledgement = await self._take(signal, tenant, body, digest, until_stored)
             outcome = "partial" if acknowledgement.rejected else "stored"
             self._ledger.record(tenant, signal, Entry.ACKNOWLEDGED)
             return acknowledgement
@@ -189,7 +191,9 @@ class Pipeline:
         await self._delivery.close(patience)
         self._spool.close()
 
-    async def _take(self, signal: Signal, tenant: str, body: bytes, digest: bytes | None) -> Acknowledgement:
+    async def _take(
+        self, signal: Signal, tenant: str, body: bytes, digest: bytes | None, until_stored: bool
+    ) -> Acknowledgement:
         if not body:
             self._ledger.record(tenant, signal, Entry.STORED)
             return Acknowledgement()
@@ -199,7 +203,7 @@ class Pipeline:
             digest = digest or digest_of(signal, tenant, body)
             known = self._recent.find(digest)
             if known is None:
-                waiting = self._accept(signal, tenant, body, digest)
+                waiting = self._accept(signal, tenant, body, digest, until_stored)
         except HubError as error:
             self._ledger.refuse(tenant, signal, error.outcome)
             raise
@@ -228,13 +232,13 @@ class Pipeline:
         finally:
             self._ledger.under_way([(tenant, signal)], -1)
 
-    def _accept(self, signal: Signal, tenant: str, body: bytes, digest: bytes) -> Waiting:
+    def _accept(self, signal: Signal, tenant: str, body: bytes, digest: bytes, until_stored: bool) -> Waiting:
         check_framing(signal, body)
         self._admit(tenant, len(body))
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
         request = Accepted(signal, tenant, body, time.time_ns(), digest)
-        waiting = Waiting(request, future, loop.time() + self._settings.ack_seconds)
+        waiting = Waiting(request, future, loop.time() + self._settings.ack_seconds, until_stored)
         self._recent.begin(digest, future)
         future.add_done_callback(lambda done: self._recent.end(digest, done.result()))
         self._ledger.under_way([(tenant, signal)], 1)

@@ -62,7 +62,7 @@ class RunningHub:
         self._threads.shutdown()
         self._http.clear()
 
-    async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+    async def submit(self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False) -> Acknowledgement:
         """As receivers.intake.Intake has it; the hub decides by itself whose data it is."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._post, signal, body)
 

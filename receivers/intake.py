@@ -13,8 +13,8 @@ from collector.pipeline import Acknowledgement, Signal
 class Intake(Protocol):
     """Where requests go. `collector.pipeline.Pipeline` is one."""
 
-    async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
-        """Take one protobuf Export*ServiceRequest; return after its commit. Raises HubError."""
+    async def submit(self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False) -> Acknowledgement:
+        """Take one protobuf Export*ServiceRequest; return when it is safe, or only after its commit. Raises HubError."""
         ...
 
     def refused(self, signal: str, reason: str) -> None:

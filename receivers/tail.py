@@ -125,9 +125,9 @@ class Tail:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+    async def submit(self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False) -> Acknowledgement:
         """As the Intake behind it, whose errors pass through."""
-        acknowledgement = await self._intake.submit(signal, tenant, body)
+        acknowledgement = await self._intake.submit(signal, tenant, body, until_stored=until_stored)
         if self._viewers:
             self._offer(signal, tenant, body)
         return acknowledgement

@@ -78,8 +78,9 @@ class KafkaIntake:
             self._stopping.set()
             await asyncio.to_thread(self._thread.join)
 
-    async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
-        """Raises InvalidRequest, Overloaded or Unavailable; on the last two the sender may send again."""
+    async def submit(self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False) -> Acknowledgement:
+        """Returns when the brokers have it, which is all that can be waited for. Raises InvalidRequest, Overloaded or
+        Unavailable; on the last two the sender may send again."""
         self._ledger.record(tenant, signal, Entry.RECEIVED)
         outcome = "failed"
         try:

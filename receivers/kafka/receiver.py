@@ -129,7 +129,7 @@ class KafkaReceiver:
         except (Refused, InvalidRequest) as error:
             return await self.bury(request, error)
         try:
-            acknowledgement = await self._pipeline.submit(request.signal, tenant, request.body)
+            acknowledgement = await self._pipeline.submit(request.signal, tenant, request.body, until_stored=True)
         except DeadLettered as error:
             self._tell("a Kafka message is no valid request: it is a dead letter", request, error)
             return MessageOutcome.INVALID

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from collector.assembly import Collector
-from collector.errors import HubError, InvalidRequest, Overloaded
+from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
 from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
 from collector.spool import SpoolError, SpoolSettings
 from collector.spool.spool import Batch
@@ -76,6 +76,44 @@ def test_while_the_store_fails_requests_are_acknowledged_from_the_spool_and_stor
 
     with_collector(use, FAST, flaky)
     assert stored(llm_store, tenant) == ["first", "second", "third"]
+
+
+def test_who_waits_until_it_is_stored_is_answered_when_the_store_has_it_and_not_from_the_spool(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """Kafka keeps a message until its offset is committed: it needs no second place."""
+    flaky = FlakyStore(llm_store, StoreError("connection refused"))
+    with_a_bad_span = traces(span(name="good"), span(trace_id=b"bad")).SerializeToString()
+
+    async def use(collector: Collector) -> Acknowledgement:
+        waits = collector.pipeline.submit(Signal.TRACES, tenant, with_a_bad_span, until_stored=True)
+        patient = asyncio.ensure_future(waits)
+        assert await collector.pipeline.submit(Signal.TRACES, tenant, body("other")) == Acknowledgement()
+        await asyncio.sleep(0.3)
+        assert not patient.done()
+        flaky.error = None
+        return await patient
+
+    assert with_collector(use, FAST, flaky).rejected == 1
+    assert stored(llm_store, tenant) == ["good", "other"]
+
+
+def test_who_waits_until_it_is_stored_is_told_to_come_again_when_the_hub_stops(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    flaky = FlakyStore(llm_store, StoreError("connection refused"))
+
+    async def use(collector: Collector) -> Acknowledgement | HubError:
+        waiting = asyncio.ensure_future(
+            outcome(collector.pipeline.submit(Signal.TRACES, tenant, body(), until_stored=True))
+        )
+        await until(lambda: bool(collector.spool.waiting()))
+        await collector.close(patience=0.0)
+        return await waiting
+
+    assert isinstance(with_collector(use, FAST, flaky), Unavailable)
+    with_collector(lambda collector: until(lambda: not collector.spool.waiting()))
+    assert stored(llm_store, tenant) == ["work"]
 
 
 @pytest.mark.parametrize("trouble", [SpoolError("too many open files"), RuntimeError("a defect")], ids=str)
@@ -262,7 +300,11 @@ def test_a_large_batch_whose_insert_takes_long_is_acknowledged_early_and_inserte
     ],
 )
 def test_without_need_nobody_is_acknowledged_early(
-    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, settings: PipelineSettings, bodies: list[bytes]
+    with_collector: WithCollector,
+    llm_store: EmbeddedStore,
+    tenant: str,
+    settings: PipelineSettings,
+    bodies: list[bytes],
 ) -> None:
     slow = FlakyStore(llm_store)
     slow.gate.clear()

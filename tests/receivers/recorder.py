@@ -23,7 +23,7 @@ class Recorder:
         self.submitted: list[tuple[Signal, str, bytes]] = []
         self.refusals: list[tuple[str, str]] = []
 
-    async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+    async def submit(self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False) -> Acknowledgement:
         self.submitted.append((signal, tenant, body))
         await asyncio.sleep(self.delay)
         if self.failures:

@@ -129,7 +129,10 @@ def test_an_offset_is_committed_after_its_message_is_stored_and_not_before(kafka
     first_waits = asyncio.Event()
 
     class Intake(Recorder):
-        async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+        async def submit(
+            self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False
+        ) -> Acknowledgement:
+            assert until_stored, "the spool is not enough"
             self.submitted.append((signal, tenant, body))
             if len(self.submitted) == 1:
                 await first_waits.wait()
@@ -240,10 +243,12 @@ def test_one_partition_that_is_refused_does_not_stop_another(kafka: Kafka, loop:
     refused, good = exports.traces(1), exports.traces(2)
 
     class Intake(Recorder):
-        async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+        async def submit(
+            self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False
+        ) -> Acknowledgement:
             if body == refused:
                 raise Overloaded("this one has had its share", 0.05)
-            return await super().submit(signal, tenant, body)
+            return await super().submit(signal, tenant, body, until_stored=until_stored)
 
     intake, config = Intake(), settings(kafka, topic)
     kafka.produce(topic, *[refused] * 20, partition=0)
@@ -261,10 +266,12 @@ def test_a_message_that_fails_for_no_known_reason_does_not_stop_its_partition(
     dead_letters.failures = [ZeroDivisionError("another defect") for _ in range(10)]
 
     class Intake(Recorder):
-        async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+        async def submit(
+            self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False
+        ) -> Acknowledgement:
             if body == poison:
                 raise ZeroDivisionError("a defect")
-            return await super().submit(signal, tenant, body)
+            return await super().submit(signal, tenant, body, until_stored=until_stored)
 
     intake, config = Intake(), settings(kafka, topic)
     kafka.produce(topic, exports.traces(), poison, exports.traces())
@@ -329,7 +336,9 @@ def test_no_more_is_taken_than_there_is_room_for_and_the_group_is_not_left(kafka
     release = asyncio.Event()
 
     class Intake(Recorder):
-        async def submit(self, signal: Signal, tenant: str, body: bytes) -> Acknowledgement:
+        async def submit(
+            self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False
+        ) -> Acknowledgement:
             self.submitted.append((signal, tenant, body))
             await release.wait()
             return STORED
