@@ -87,6 +87,7 @@ class Collector:
         metrics.spool_bytes.set_function(lambda: self.spool.size_bytes + left.size_bytes)
         metrics.spool_batches.set_function(lambda: self.delivery.backlog + left.batches)
         metrics.spool_oldest_seconds.set_function(lambda: max(self.spool.oldest_seconds, left.oldest_seconds))
+        metrics.spool_damaged_batches.set_function(lambda: self.spool.damaged_batches + left.damaged_batches)
         for state in STATES:
             metrics.breaker_state.labels(state).set_function(partial(self._is, state))
 

@@ -81,6 +81,7 @@ class Delivery:
         self._stored_since: dict[int, int] = {}
         self._stored = 0
         self._drain: asyncio.Task[None] | None = None
+        self._removal: asyncio.Task[None] | None = None
         # By batch and request id.
         self._until_stored: dict[int, dict[int, Waiting]] = {}
 
@@ -216,6 +217,12 @@ class Delivery:
             self._failures.pop(batch.sequence, None)
             self._stored_since.pop(batch.sequence, None)
             await self._on_disk(self._spool.settle, batch)
+            self._remove_settled()
+
+    def _remove_settled(self) -> None:
+        """One removal at a time, and nobody waits for it: it flushes the store to its disk."""
+        if self._removal is None or self._removal.done():
+            self._removal = asyncio.create_task(asyncio.to_thread(self._spool.remove_settled))
 
     def _postpone(self, sequence: int) -> None:
         # In order, but what keeps failing makes way for what may not.

@@ -45,6 +45,10 @@ class Leftovers:
         return sum(each.delivery.backlog for each in self._all)
 
     @property
+    def damaged_batches(self) -> int:
+        return sum(each.spool.damaged_batches for each in self._all)
+
+    @property
     def oldest_seconds(self) -> float:
         return max((each.spool.oldest_seconds for each in self._all), default=0.0)
 

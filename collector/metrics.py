@@ -50,6 +50,9 @@ class CollectorMetrics:
         self.spool_oldest_seconds = Gauge(
             "llmhub_spool_oldest_seconds", "Age of the oldest batch that is not in the store", registry=registry
         )
+        self.spool_damaged_batches = Gauge(
+            "llmhub_spool_damaged_batches", "Batches in the spool that cannot be read", registry=registry
+        )
         self.breaker_state = Gauge(
             "llmhub_breaker_state", "1 for the state the breaker is in", ("state",), registry=registry
         )

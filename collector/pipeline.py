@@ -44,9 +44,8 @@ class PipelineSettings:
     """When a batch is written, and how much may wait."""
 
     flush_seconds: float = 0.25
-    """Seconds a request waits for company before its batch is inserted; longer, up to three quarters of a second, while
-    another insert is under way and then for as long as it took, so that inserts fill no more than half of the time of a
-    nearly idle hub."""
+    """Seconds a request waits for company before its batch is inserted; longer, up to 0.6 s, while another insert is under
+    way and then for as long as it took, so that inserts fill no more than half of the time of a nearly idle hub."""
     batch_bytes: int = 16 << 20
     """A batch of this size is inserted at once when an insert thread is free."""
     max_batch_bytes: int = 64 << 20

@@ -86,6 +86,8 @@ def prepare_store(config: Config) -> Store:
         os.chdir(store.path)
     try:
         schema.apply(store)
+        if isinstance(store, EmbeddedStore):
+            store.merges_give_way()
         schema.refresh_dictionaries(store)
         reference.load(store, config.storage.prices, config.storage.mapping)
         content.apply(config.storage.content, store)

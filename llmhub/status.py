@@ -58,6 +58,7 @@ class Status:
             "batches": self._collector.delivery.backlog,
             "oldest_seconds": round(spool.oldest_seconds, 1),
             "max_age_seconds": limits.max_age_seconds,
+            "damaged_batches": spool.damaged_batches,
             "problem": spool.problem(),
         }
 
@@ -135,6 +136,11 @@ def _obstacles(report: dict[str, Any]) -> list[str]:
         )
     if spool["problem"]:
         found.append(f"senders are refused: {spool['problem']}. The store must take something first")
+    if spool["damaged_batches"]:
+        found.append(
+            f"{spool['damaged_batches']} batches in the spool are damaged: stop the hub and run `llmhub spool repair`, which "
+            "names the requests; then look at the disk"
+        )
     if report["canary"]["lag_seconds"] > _LATE_CANARY_SECONDS:
         found.append(
             f"a span takes {report['canary']['lag_seconds']:.0f} s until it can be read: the store is slow or away, or "

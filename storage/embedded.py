@@ -8,7 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -30,6 +30,8 @@ from storage.store import DATABASE, Limits, StoreError, decode_rows
 Settings: TypeAlias = Mapping[str, str | int | float]
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+# Beside a busy insert a merge gets a quarter of a core: enough to keep up with inserts, and they hardly notice.
+_MERGE_NICE = 5
 _PROBE_SCOPE = re.compile(r": In scope SELECT formatQuery\(.*(?= \([A-Z_]+\)\Z)", re.DOTALL)
 
 __all__ = ["EmbeddedStore", "Owner", "StoreBusy", "read_owner"]
@@ -148,6 +150,14 @@ class EmbeddedStore:
         # The hub's own questions, asked before each acknowledgement, do not queue behind anybody's dashboards.
         self._own_readers = Pool("own readers", [self._reader() for _ in range(self.limits.writers + 1)])
         self._guests = Gate("client writers", self.limits.client_writers)
+
+    def merges_give_way(self) -> None:
+        """Lower the priority of the threads that merge, which exist once there is a table; without effect but on Linux.
+        A large merge takes minutes, and inserts must not wait for it. chDB ignores os_threads_nice_value_merge_mutate."""
+        for task in Path("/proc/self/task").glob("*"):
+            with suppress(OSError):
+                if (task / "comm").read_text().strip() == "MergeMutate":
+                    os.setpriority(os.PRIO_PROCESS, int(task.name), _MERGE_NICE)
 
     def _reader(self, database: str | None = None, settings: Settings | None = None) -> Handle:
         merged = {**self.limits.settings(), **(settings or {}), "readonly": 1}

@@ -113,7 +113,7 @@ class Spool:
         """Raises SpoolError, also when another process has the directory, SpoolDamaged: then nothing has been changed.
 
         What was settled when the machine, and not only the process, went down is handed out again: the store may not
-        have reached its disk. `flush_store` makes it durable; it is called before files are removed.
+        have reached its disk. `flush_store` makes it durable; it is called before files are removed, from any thread.
         """
         self.directory = directory
         self._flush_store = flush_store
@@ -121,6 +121,7 @@ class Spool:
         self._settings = settings
         self._lock = threading.Lock()
         self._partly: dict[int, set[int]] = {}
+        self._damaged: set[int] = set()
         self._segments: list[_Segment] = []
         self._broken = ""
         self._full = ""
@@ -133,6 +134,7 @@ class Spool:
         try:
             self._recover()
             self._begin_segment()
+            self._remove_settled()
             note_boot(directory)
         except OSError as error:
             self._directory_lock.release()
@@ -162,11 +164,18 @@ class Spool:
             return [sequence for segment in self._segments for sequence in segment.waiting]
 
     def read(self, sequence: int) -> Batch:
-        """What is left to do of an unsettled batch. Raises SpoolError."""
+        """What is left to do of an unsettled batch. Raises SpoolError; after SpoolDamaged the batch stays on disk and
+        nothing waits for it any more."""
         with self._lock:
             record = self._record(sequence)
             done = set(self._partly.get(sequence, ()))
-        signal, data = self._open(record)
+        try:
+            signal, data = self._open(record)
+        except SpoolDamaged:
+            with self._lock:
+                self._damaged.add(sequence)
+                self._note_oldest()
+            raise
         return Batch(sequence, signal, [each for each in unwrap(signal, data) if each.request_id not in done])
 
     def settle(self, batch: Batch, request_ids: Collection[int] | None = None) -> None:
@@ -185,7 +194,15 @@ class Spool:
             if not segment.waiting:
                 self._full = ""
             self._note_oldest()
-            self._remove_settled()
+
+    def remove_settled(self) -> None:
+        """Let files go of which nothing waits any more, once all that they held is on the store's disk. That may take
+        seconds; the spool takes batches meanwhile. Raises nothing."""
+        with self._lock:
+            settled = self._settled()
+        if settled and self._store_is_flushed():
+            with self._lock:
+                self._let_go(settled)
 
     def issued(self) -> tuple[int, list[tuple[int, int]]]:
         """The next request id, and those that are not settled, as (first, last) in ascending order."""
@@ -205,9 +222,14 @@ class Spool:
 
     @property
     def oldest_seconds(self) -> float:
-        """How long the oldest unsettled batch has been waiting, 0 when there is none."""
+        """How long the oldest unsettled batch has been waiting, 0 when there is none; damaged ones do not count."""
         oldest = self._oldest_ms
         return max(time.time() - oldest / 1000, 0.0) if oldest else 0.0
+
+    @property
+    def damaged_batches(self) -> int:
+        """Batches that were found damaged since the start; only `llmhub spool repair` can tell what is left of them."""
+        return len(self._damaged)
 
     def problem(self) -> str:
         """Why nothing can be appended, '' when it can. Never waits for the disk."""
@@ -225,13 +247,14 @@ class Spool:
             if not any(segment.waiting for segment in self._segments):
                 with suppress(OSError):
                     self._begin_segment()  # nothing is left to hand out again
+                    self._remove_settled()
             self._broken = "the spool is closed"
             os.close(self._fd)
             self._directory_lock.release()
 
     def _note_oldest(self) -> None:
-        oldest = next((record for segment in self._segments for record in segment.waiting.values()), None)
-        self._oldest_ms = oldest.time_ms if oldest else 0
+        waiting = (record for segment in self._segments for record in segment.waiting.values())
+        self._oldest_ms = next((each.time_ms for each in waiting if each.sequence not in self._damaged), 0)
 
     def _check_usable(self) -> None:
         if problem := self.problem():
@@ -266,8 +289,10 @@ class Spool:
     def _make_room(self, size: int) -> None:
         """Once full, full until a file can go: there is no use in trying again with every request."""
         held = sum(segment.size for segment in self._segments)
-        if held + size > self._settings.max_bytes and not self._segments[-1].waiting:
-            self._begin_segment()  # which lets the last one go
+        if held + size > self._settings.max_bytes:
+            if not self._segments[-1].waiting:
+                self._begin_segment()  # so that the last one can go, too
+            self._remove_settled()
             held = sum(segment.size for segment in self._segments)
         if held + size > self._settings.max_bytes:
             problem = (
@@ -299,6 +324,7 @@ class Spool:
             with suppress(OSError):
                 os.ftruncate(self._fd, HEADER_BYTES)  # or there may be no room for the name of its successor
                 self._begin_segment()
+                self._remove_settled()
 
     def _begin_segment(self) -> None:
         path = self.directory / f"{self._next_sequence:016d}{SUFFIX}"
@@ -313,14 +339,23 @@ class Spool:
         self._segments = [each for each in self._segments if each.path != path]
         self._segments.append(_Segment(path, size=HEADER_BYTES))
         self._segment_began = time.monotonic()
-        self._remove_settled()
+
+    def _settled(self) -> list[_Segment]:
+        """The newest file stays: its header knows the next ids."""
+        return [each for each in self._segments[:-1] if not each.waiting]
 
     def _remove_settled(self) -> None:
-        """The newest file stays: its header knows the next ids."""
-        settled = [each for each in self._segments[:-1] if not each.waiting]
-        if settled and not self._store_is_flushed():
-            return
+        """As `remove_settled`, for whoever has the lock and needs the room now."""
+        settled = self._settled()
+        if settled and self._store_is_flushed():
+            self._let_go(settled)
+
+    def _let_go(self, settled: Sequence[_Segment]) -> None:
+        if self._broken:
+            return  # the directory may be another's by now
         for segment in settled:
+            if segment not in self._segments:
+                continue
             self._segments.remove(segment)
             try:
                 segment.path.unlink(missing_ok=True)

@@ -17,7 +17,8 @@ TOO_MANY_PARTS = StoreError.clickhouse(252, "TOO_MANY_PARTS", "Too many parts")
 
 class FlakyStore:
     """The real store. Inserts of telemetry fail with `error` while there is one and `matches` the data, before or
-    (`late`) after they were committed, and wait for `gate`: `begun` counts those that came to it."""
+    (`late`) after they were committed, and wait for `gate`: `begun` counts those that came to it. Its disk waits for
+    `flush_gate`."""
 
     def __init__(self, store: EmbeddedStore, error: Exception | None = None, *, late: bool = False) -> None:
         self._store = store
@@ -28,6 +29,8 @@ class FlakyStore:
         self.inserts: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.flush_gate = threading.Event()
+        self.flush_gate.set()
 
     def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
         if table.startswith("otlp_"):
@@ -41,6 +44,10 @@ class FlakyStore:
                 raise self.error
         else:
             self._store.insert(table, data, fmt=fmt, settings=settings)
+
+    def flush(self) -> None:
+        self.flush_gate.wait(20)
+        self._store.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

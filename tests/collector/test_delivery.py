@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from collector.assembly import Collector
 from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
 from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
-from collector.spool import SpoolError, SpoolSettings
-from collector.spool.spool import Batch
+from collector.spool import SpoolDamaged, SpoolError, SpoolSettings
+from collector.spool.spool import Batch, Spool
 from storage.embedded import EmbeddedStore
 from storage.store import StoreError
 from tests.collector.conftest import FAST, WithCollector
@@ -144,6 +145,55 @@ def test_a_batch_that_cannot_be_taken_from_the_spool_for_a_while_is_stored_after
 
     with_collector(use, store=flaky)
     assert stored(llm_store, tenant) == ["first", "second", "third"]
+
+
+def test_a_batch_that_the_disk_has_changed_holds_nobody_up_and_is_kept_for_the_repair(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, registry: CollectorRegistry
+) -> None:
+    flaky = FlakyStore(llm_store, StoreError("connection refused"))
+    impatient = replace(FAST, spool=SpoolSettings(max_age_seconds=1.0))
+
+    async def use(collector: Collector) -> None:
+        await collector.pipeline.submit(Signal.TRACES, tenant, body("first"))
+        flip_the_last_bit(collector.spool)
+        await collector.pipeline.submit(Signal.TRACES, tenant, body("second"))
+        flaky.error = None
+        await until(lambda: collector.spool.waiting() == [1], 20.0)
+        await asyncio.sleep(1.1)
+        await collector.pipeline.submit(Signal.TRACES, tenant, body("third"))
+
+    with_collector(use, impatient, flaky, registry)
+    assert stored(llm_store, tenant) == ["second", "third"]
+    assert registry.get_sample_value("llmhub_spool_damaged_batches") == 1
+    with pytest.raises(SpoolDamaged, match="llmhub spool repair"):
+        with_collector(lambda collector: asyncio.sleep(0))
+
+
+def flip_the_last_bit(spool: Spool) -> None:
+    (path,) = spool.directory.glob("*.spool")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def test_nobody_waits_for_the_store_to_reach_its_disk(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    slow_disk = FlakyStore(llm_store)
+    slow_disk.flush_gate.clear()
+    settings = replace(FAST, spool=SpoolSettings(segment_bytes=1))
+
+    async def use(collector: Collector) -> None:
+        for name in ("first", "second", "third"):
+            await asyncio.wait_for(collector.pipeline.submit(Signal.TRACES, tenant, body(name)), 10)
+        files = len(list(collector.spool.directory.glob("*.spool")))
+        assert files >= 3
+        slow_disk.flush_gate.set()
+        await collector.pipeline.submit(Signal.TRACES, tenant, body("fourth"))
+        await until(lambda: len(list(collector.spool.directory.glob("*.spool"))) < files)
+
+    with_collector(use, settings, slow_disk)
+    assert stored(llm_store, tenant) == ["first", "fourth", "second", "third"]
 
 
 def test_a_long_backlog_costs_no_more_a_batch_than_a_short_one(

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -104,6 +105,7 @@ class AnyOrder(RuleBasedStateMachine):
     def settle(self, data: st.DataObject) -> None:
         sequence = data.draw(st.sampled_from(sorted(self.model)))
         self.spool.settle(self.spool.read(sequence))
+        self.spool.remove_settled()
         del self.model[sequence]
 
     @precondition(lambda self: any(self.model.values()))
@@ -555,9 +557,33 @@ def test_files_go_only_when_the_store_is_on_its_disk(tmp_path: Path) -> None:
     spool = Spool(tmp_path, CIPHER, SpoolSettings(segment_bytes=1), flush)
     for batch in [spool.append(Signal.TRACES, accepted(b"x")) for _ in range(3)]:
         spool.settle(batch)
-    assert flushed
-    kept = len(list(tmp_path.glob("*.spool")))
-    assert kept >= 3
+    spool.remove_settled()
+    assert flushed == [3]
+    assert len(list(tmp_path.glob("*.spool"))) == 3
     fails = False
-    spool.append(Signal.TRACES, accepted(b"x"))
-    assert len(list(tmp_path.glob("*.spool"))) < kept
+    spool.remove_settled()
+    assert len(list(tmp_path.glob("*.spool"))) == 1
+
+
+def test_the_spool_takes_batches_while_the_store_is_flushed(tmp_path: Path) -> None:
+    begun, finish = threading.Event(), threading.Event()
+
+    def flush() -> None:
+        begun.set()
+        assert finish.wait(20)
+
+    spool = Spool(tmp_path, CIPHER, SpoolSettings(segment_bytes=1), flush)
+    for batch in [spool.append(Signal.TRACES, accepted(b"settled")) for _ in range(3)]:
+        spool.settle(batch)
+    removal = threading.Thread(target=spool.remove_settled)
+    removal.start()
+    assert begun.wait(20)
+    late = spool.append(Signal.TRACES, accepted(b"late"))
+    spool.settle(late)
+    last = spool.append(Signal.TRACES, accepted(b"last"))
+    finish.set()
+    removal.join()
+    # What was settled after the flush had begun may not be on the store's disk.
+    assert len(list(tmp_path.glob("*.spool"))) == 3
+    spool.close()
+    assert opened(tmp_path).waiting() == [last.sequence]

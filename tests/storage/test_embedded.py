@@ -190,6 +190,20 @@ print(EmbeddedStore(sys.argv[1]).rows("SELECT a FROM t"))
     assert os.stat(directory).st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives threads priorities of their own")
+def test_merges_give_way_to_inserts_and_nothing_else_does(tmp_path: Path) -> None:
+    script = """
+import os
+from pathlib import Path
+store = EmbeddedStore(sys.argv[1])
+store.execute("CREATE TABLE t (a UInt8) ENGINE = MergeTree ORDER BY a")
+store.merges_give_way()
+names = {int(task.name): (task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()}
+print(sorted({name for id, name in names.items() if os.getpriority(os.PRIO_PROCESS, id) > 0}))
+"""
+    assert in_a_process_of_its_own(script, str(tmp_path / "db")) == "['MergeMutate']\n"
+
+
 def test_a_second_process_is_told_who_has_the_directory_and_where_to_ask(store: EmbeddedStore) -> None:
     store.advertise("http://127.0.0.1:8123")
     assert read_owner(store.path) == Owner(os.getpid(), "http://127.0.0.1:8123")
