@@ -23,8 +23,8 @@ CREATE TABLE otel_logs (
     INDEX idx_body Body TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 8
 ) ENGINE = MergeTree
 PARTITION BY toDate(TimestampTime)
-ORDER BY (Tenant, ServiceName, TimestampTime, Timestamp)
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 1000;
+ORDER BY (Tenant, ServiceName, TimestampTime)
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 1000;
 
 -- One row a log record with the reason to refuse it, '' for a good one.
 CREATE TABLE otlp_log_records (

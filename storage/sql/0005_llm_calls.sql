@@ -60,8 +60,8 @@ CREATE TABLE llm_calls (
     INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
-ORDER BY (tenant, service, toStartOfHour(timestamp), provider, model, timestamp)
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 1000;
+ORDER BY (tenant, service, toStartOfHour(timestamp), provider, model, toDateTime(timestamp))
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 1000;
 
 -- One row a step that is no model call: tools, agents, workflows, retrieval, guardrails, evaluators, memory, MCP, and the
 -- umbrella spans that frameworks put around calls. What they repeat of the usage of calls is not kept.
@@ -93,8 +93,8 @@ CREATE TABLE llm_steps (
     INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
-ORDER BY (tenant, service, toStartOfHour(timestamp), role, timestamp)
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 1000;
+ORDER BY (tenant, service, toStartOfHour(timestamp), role, toDateTime(timestamp))
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 1000;
 
 -- Business and security events: guardrail decisions, budgets, approvals, evaluations, feedback.
 CREATE TABLE llm_events (
