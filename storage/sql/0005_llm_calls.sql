@@ -1,6 +1,8 @@
 -- One row a model call (chat, completion, embedding, rerank), whatever dialect reported it.
 -- Token counts are inclusive: cached and cache-write tokens are part of input_tokens, reasoning
 -- tokens part of output_tokens. Times are seconds. cost is USD; NULL where no price is known.
+-- The key ends with the second and parts become wide as in otel_traces. A condition on timestamp finds but the hour in
+-- the key, for that comes first; idx_timestamp finds the rest.
 CREATE TABLE llm_calls (
     timestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)),
     tenant LowCardinality(String),
@@ -57,7 +59,8 @@ CREATE TABLE llm_calls (
     span_name LowCardinality(String),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)) COMMENT 'what the alias table does not map, content excluded',
     received_at DateTime64(3) CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_timestamp timestamp TYPE minmax GRANULARITY 1
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, service, toStartOfHour(timestamp), provider, model, toDateTime(timestamp))
@@ -90,7 +93,8 @@ CREATE TABLE llm_steps (
     span_name LowCardinality(String),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)) COMMENT 'what the alias table does not map, content excluded',
     received_at DateTime64(3) CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_timestamp timestamp TYPE minmax GRANULARITY 1
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, service, toStartOfHour(timestamp), role, toDateTime(timestamp))

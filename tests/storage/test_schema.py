@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
@@ -98,3 +99,34 @@ def test_a_pending_migration_is_planned_but_not_applied(
     monkeypatch.setattr(schema, "migrations", lambda *store: [*known, extra])
     assert schema.pending(llm_store) == [extra]
     assert llm_store.rows("SELECT count() AS n FROM system.tables WHERE name = 'planned_only'") == [{"n": 0}]
+
+
+@pytest.mark.parametrize(
+    ("table", "tenant", "service", "kind", "time"),
+    [
+        ("llm_calls", "tenant", "service", "model", "timestamp"),
+        ("llm_steps", "tenant", "service", "role", "timestamp"),
+        ("otel_traces", "Tenant", "ServiceName", "SpanName", "Timestamp"),
+    ],
+)
+def test_five_minutes_are_found_without_reading_the_hour(
+    llm_store: EmbeddedStore, table: str, tenant: str, service: str, kind: str, time: str
+) -> None:
+    llm_store.execute(f"CREATE TABLE an_hour AS {table}")
+    try:
+        llm_store.execute(
+            f"INSERT INTO an_hour ({tenant}, {service}, {kind}, {time}) "
+            "SELECT 'default', 'chat', 'x', toDateTime64('2026-11-02 10:00:00', 9, 'UTC') + number * 0.0144 FROM numbers(250000)"
+        )
+        llm_store.execute("OPTIMIZE TABLE an_hour FINAL")
+        plan = llm_store.rows(
+            f"EXPLAIN indexes = 1 SELECT count({tenant}) FROM an_hour WHERE {tenant} = 'default' AND {service} = 'chat' "
+            f"AND {time} BETWEEN toDateTime64('2026-11-02 10:30:00', 9, 'UTC') AND toDateTime64('2026-11-02 10:35:00', 9, 'UTC')"
+        )
+        steps = [
+            row["explain"].split(":")[1].split("/") for row in plan if re.search(r"Granules: \d+/", row["explain"])
+        ]
+        assert int(steps[0][1]) >= 30
+        assert int(steps[-1][0]) <= 5
+    finally:
+        llm_store.execute("DROP TABLE an_hour SYNC")
