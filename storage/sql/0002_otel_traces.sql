@@ -1,9 +1,9 @@
 -- Spans, in the table and column names of the OpenTelemetry ClickHouse exporter, plus Tenant and
 -- ReceivedAt. Another collector may write this table directly; everything downstream hangs on it.
--- Merges cost as much as inserts, so four things keep them cheap, here and in the other tables of calls, steps and logs:
+-- Merges can cost as much as inserts. Four things keep both cheap, here and in the tables of calls, steps and logs:
 -- A batch becomes a compact part, one file instead of sixty: a quarter less CPU a span.
--- From 131 072 rows on a part is wide. That is where the engine begins to merge column by column, for half of the CPU,
--- which it does for wide parts only.
+-- From 131 072 rows on a part is wide. That is where the engine begins to merge column by column, for two thirds of the
+-- CPU, which it does for wide parts only.
 -- The key ends with the second. Batches overlap by the durations of their spans; within a second the rows of a batch
 -- stay together, and a merge copies runs instead of single rows: half of the CPU again.
 -- With merge_selector_base 40 more than twenty batches are merged at a time, with the default of 5 about five.
