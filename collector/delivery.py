@@ -84,6 +84,9 @@ class Delivery:
         self._removal: asyncio.Task[None] | None = None
         # By batch and request id.
         self._until_stored: dict[int, dict[int, Waiting]] = {}
+        self._recovering: set[int] = set()
+        self._recovered = asyncio.Event()
+        self._recovered.set()
 
     @property
     def backlog(self) -> int:
@@ -99,7 +102,13 @@ class Delivery:
                 self._ledger.record(*account, Entry.RECOVERED, requests)
             self._ledger.under_way(accounts, 1)
             remember(batch)
+            self._recovering.add(sequence)
+            self._recovered.clear()
             self._postpone(sequence)
+
+    async def recovered(self) -> None:
+        """Wait until what `recover` has taken up is stored, but what cannot be read."""
+        await self._recovered.wait()
 
     async def drained(self) -> None:
         """Wait until nothing is left to be taken from the spool, but what cannot be read."""
@@ -218,6 +227,12 @@ class Delivery:
             self._stored_since.pop(batch.sequence, None)
             await self._on_disk(self._spool.settle, batch)
             self._remove_settled()
+            self._note_recovered(batch.sequence)
+
+    def _note_recovered(self, sequence: int) -> None:
+        self._recovering.discard(sequence)
+        if not self._recovering:
+            self._recovered.set()
 
     def _remove_settled(self) -> None:
         """One removal at a time, and nobody waits for it: it flushes the store to its disk."""
@@ -247,6 +262,7 @@ class Delivery:
         except SpoolDamaged as error:
             log.error("a batch in the spool cannot be read; it stays there", extra={"error": str(error)})
             self._disappoint(sequence)
+            self._note_recovered(sequence)
         except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start
             log.exception("a batch could not be taken from the spool; it is tried again")
             self._failures[sequence] += 1

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 from math import inf
+from typing import TypeVar
 
 from collector.dead_letters import DeadLetter, DeadLetters
 from collector.delivery import RETRY_SECONDS, Delivery, Waiting, earliest_deadline
@@ -28,6 +29,8 @@ from storage.store import StoreError
 __all__ = ["Acknowledgement", "Pipeline", "PipelineSettings", "Signal"]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Neither an insert that is under way nor the pause after it makes a request wait longer than this for its own insert.
 _MAX_PACE_SECONDS = 0.6
@@ -207,24 +210,30 @@ class Pipeline:
             self._ledger.refuse(tenant, signal, error.outcome)
             raise
         if known is not None:
-            return await self._repeated(signal, tenant, known)
+            return await self._repeated(signal, tenant, known, until_stored)
         # Whoever waits may go; the request, and others that wait for the same one, do not.
         return _acknowledgement(await asyncio.shield(waiting.outcome))
 
     async def _repeated(
-        self, signal: Signal, tenant: str, known: asyncio.Future[Outcome] | Acknowledgement
+        self, signal: Signal, tenant: str, known: asyncio.Future[Outcome] | Acknowledgement, until_stored: bool
     ) -> Acknowledgement:
-        outcome = known if isinstance(known, Acknowledgement) else await self._wait_for_first(signal, tenant, known)
+        outcome: Outcome
+        if isinstance(known, asyncio.Future):
+            outcome = await self._wait(signal, tenant, asyncio.shield(known))
+        else:
+            outcome = known
+            if until_stored:  # it may be known because an earlier process has left it in the spool
+                await self._wait(signal, tenant, self._delivery.recovered())
         if isinstance(outcome, HubError):
             self._ledger.refuse(tenant, signal, "repeated")
         else:
             self._ledger.record(tenant, signal, Entry.DUPLICATE)
         return _acknowledgement(outcome)
 
-    async def _wait_for_first(self, signal: Signal, tenant: str, first: asyncio.Future[Outcome]) -> Outcome:
+    async def _wait(self, signal: Signal, tenant: str, event: Awaitable[T]) -> T:
         self._ledger.under_way([(tenant, signal)], 1)
         try:
-            return await asyncio.shield(first)
+            return await event
         except asyncio.CancelledError:
             self._ledger.refuse(tenant, signal, "cancelled")
             raise

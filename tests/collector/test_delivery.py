@@ -117,6 +117,26 @@ def test_who_waits_until_it_is_stored_is_told_to_come_again_when_the_hub_stops(
     assert stored(llm_store, tenant) == ["work"]
 
 
+def test_what_comes_again_until_it_is_stored_waits_for_what_an_earlier_process_has_left_in_the_spool(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    flaky = FlakyStore(llm_store, StoreError("connection refused"))
+    same = body()
+    with_collector(submit(tenant, same), FAST, flaky)
+
+    async def use(collector: Collector) -> None:
+        quick = await collector.pipeline.submit(Signal.TRACES, tenant, same)
+        patient = asyncio.ensure_future(collector.pipeline.submit(Signal.TRACES, tenant, same, until_stored=True))
+        await asyncio.sleep(0.3)
+        assert (quick, patient.done(), collector.ledger.imbalance()) == (Acknowledgement(), False, 0)
+        flaky.error = None
+        assert await patient == Acknowledgement()
+        assert stored(llm_store, tenant) == ["work"]
+        assert collector.ledger.imbalance() == 0
+
+    with_collector(use, FAST, flaky)
+
+
 @pytest.mark.parametrize("trouble", [SpoolError("too many open files"), RuntimeError("a defect")], ids=str)
 def test_a_batch_that_cannot_be_taken_from_the_spool_for_a_while_is_stored_after_that_and_holds_nobody_up(
     with_collector: WithCollector,
