@@ -195,10 +195,10 @@ WITH
                 'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)')))))) AS usage_details,
             input_text != '' OR output_text != '' OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), greatest(
-                arraySum(pair -> if(match(pair.1, '^input(?:_audio|_image|_text|_video)?$'), pair.2, 0), langfuse_counts),
+                arraySum(pair -> if(match(pair.1, '^input(?:_(?:audio|image|text|video)(?:_tokens)?)?$'), pair.2, 0), langfuse_counts),
                 arrayMax(pair -> if(pair.1 IN ('prompt_tokens', 'input_tokens'), pair.2, 0), langfuse_counts))) AS emitted_input,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(output_text, '.', 1)), greatest(
-                arraySum(pair -> if(match(pair.1, '^output(?:_audio|_image|_text|_video|_reasoning)?$'), pair.2, 0), langfuse_counts),
+                arraySum(pair -> if(match(pair.1, '^output(?:_(?:audio|image|text|video|reasoning|accepted_prediction|rejected_prediction)(?:_tokens)?)?$'), pair.2, 0), langfuse_counts),
                 arrayMax(pair -> if(pair.1 IN ('completion_tokens', 'output_tokens'), pair.2, 0), langfuse_counts))) AS emitted_output,
             toUInt64OrZero(substringIndex(slots['total_tokens'], '.', 1)) AS emitted_total,
             multiIf(
@@ -213,7 +213,7 @@ WITH
                 slots['cache_write_5m_tokens'] != '' OR slots['cache_write_1h_tokens'] != '',
                     toUInt64OrZero(substringIndex(slots['cache_write_5m_tokens'], '.', 1)) + toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1)),
                 usage_text = '', 0,
-                toUInt64OrZero(extract(usage_text, '(?:cache_creation_input_tokens|input_cache_creation|cacheCreationInputTokens|cacheWriteInputTokens)[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
+                toUInt64OrZero(extract(usage_text, '(?:cache_creation_input_tokens|input_cache_creation|cache_write_tokens|cacheCreationInputTokens|cacheWriteInputTokens)[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
             multiIf(
                 reasoning_text != '', toUInt64OrZero(substringIndex(reasoning_text, '.', 1)),
                 usage_text = '', 0,
@@ -245,7 +245,7 @@ WITH
             if(response_model != '', response_model, request_model) AS model,
             multiIf(
                 slots['token_semantics'] = 'inclusive', false,
-                match(scope, '^github\\.com/grafana/sigil|agento11y|claude_code') OR slots['span_type'] = 'llm_request' OR position(langfuse_json, '"input_cache') > 0, true,
+                match(scope, '^github\\.com/grafana/sigil|agento11y|claude_code|^@(?:traceloop|openlit)/instrumentation-anthropic') OR slots['span_type'] = 'llm_request' OR position(langfuse_json, '"input_cache') > 0, true,
                 -- Anthropic's own counts, passed on.
                 position(usage_text, 'cache_read_input_tokens') > 0 AND toUInt64OrZero(extract(usage_text, '"input_tokens": ?(\\d+)')) = emitted_input, true,
                 emitted_input < cached_input_tokens + cache_write_tokens) AS input_was_exclusive,
@@ -340,9 +340,9 @@ SELECT
         slots['span_type'] = 'llm_request' OR position(scope, 'claude_code') > 0, 'claude-code',
         startsWith(scope, 'com.anthropic.sdk'), 'anthropic-sdk',
         startsWith(scope, 'github.com/grafana/'), 'agento11y',
-        match(scope, '^(?:logfire|pydantic-ai|openlit|litellm|strands)\\b'), extract(scope, '^(?:logfire|pydantic-ai|openlit|litellm|strands)'),
+        match(scope, '^@?(?:logfire|pydantic-ai|openlit|litellm|strands)\\b'), extract(scope, '^@?(logfire|pydantic-ai|openlit|litellm|strands)'),
         slots['request_type'] != '' OR priced.attributes['gen_ai.is_streaming'] != ''
-            OR match(scope, '^opentelemetry\\.instrumentation\\.(?:openai|anthropic|bedrock|cohere|groq|mistralai|ollama|vertexai|google_generativeai|langchain)(?:\\.v\\d)?$'), 'openllmetry',
+            OR match(scope, '^@traceloop/|^opentelemetry\\.instrumentation\\.(?:openai|anthropic|bedrock|cohere|groq|mistralai|ollama|vertexai|google_generativeai|langchain)(?:\\.v\\d)?$'), 'openllmetry',
         priced.attributes['gen_ai.provider.name'] != '', 'otel',
         priced.attributes['gen_ai.system'] != '', 'otel-legacy',
         'other') AS dialect,

@@ -9,7 +9,10 @@ WITH
             if(has_content, arrayFirst(value -> value != '', [
                 SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
                 SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response']]), '') AS answer,
-            SpanAttributes['openinference.span.kind'] != '' AS is_openinference
+            SpanAttributes['openinference.span.kind'] != '' AS is_openinference,
+            -- Some instrumentations leave the system prompt and the tools among the parameters.
+            if(is_openinference, SpanAttributes['llm.invocation_parameters'], '') AS parameters,
+            match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions)":') AS parameters_tell
         FROM otlp_spans
         WHERE reason = ''
     ),
@@ -17,17 +20,19 @@ WITH
         SELECT
             * REPLACE (
                 -- The condition stands inside the lambda, because mapFilter is executed for all rows wherever it stands.
-                mapFilter((key, value) -> NOT has_content OR ${content_rank} = '', looked_at.SpanAttributes) AS SpanAttributes,
+                mapFilter((key, value) -> NOT has_content OR (${content_rank} = '' AND NOT (parameters_tell AND key = 'llm.invocation_parameters')), looked_at.SpanAttributes) AS SpanAttributes,
                 arrayMap((name, attributes) -> mapFilter((key, value) -> ${content_rank} = '' AND (
                     dictGet('${database}.llm_content_key', 'rank', concat('event:', name)) = '' OR dictGet('${database}.llm_content_key', 'rank', concat('@', key)) = ''),
                     attributes), looked_at.`Events.Name`, looked_at.`Events.Attributes`) AS `Events.Attributes`)
         FROM looked_at
     )
 SELECT
-    * EXCEPT (has_content, answer, is_openinference)
+    * EXCEPT (has_content, answer, is_openinference, parameters, parameters_tell)
     REPLACE (
-        if(answer != '',
+        if(answer != '' OR parameters_tell,
             mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
+                'llm.invocation_parameters', if(parameters_tell, concat('{', arrayStringConcat(arrayMap(pair -> concat('"', pair.1, '":', pair.2), arrayFilter(
+                    pair -> pair.1 NOT IN ('system', 'instructions', 'messages', 'input', 'prompt', 'contents', 'tools', 'functions'), JSONExtractKeysAndValuesRaw(parameters))), ','), '}'), ''),
                 'llm_hub.response_id', if(is_openinference AND stripped.SpanAttributes['gen_ai.response.id'] = '', ${answer_id}, ''),
                 'llm_hub.response_model', if(is_openinference AND stripped.SpanAttributes['llm.response.model_name'] = '', ${answer_model}, ''),
                 'llm_hub.usage', if((is_openinference AND stripped.SpanAttributes['llm.token_count.prompt_details.cache_read'] = '') OR stripped.ScopeName = 'gcp.vertex.agent', ${answer_usage}, ''),

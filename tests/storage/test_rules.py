@@ -167,6 +167,13 @@ def test_rule_3_input_tokens_include_what_was_cached(
     assert (row["input_tokens"], row["input_was_exclusive"]) == (140, exclusive)
 
 
+@pytest.mark.parametrize("sdk", ["traceloop", "openlit"])
+def test_rule_3_some_instrumentations_pass_on_what_anthropic_counts(one: Callable[..., Row], sdk: str) -> None:
+    counts = {"gen_ai.usage.input_tokens": 140, "gen_ai.usage.cache_read.input_tokens": 64}
+    row = one({**CHAT, **USAGE, **counts}, f"@{sdk}/instrumentation-anthropic")
+    assert (row["input_tokens"], row["input_was_exclusive"]) == (204, True)
+
+
 @pytest.mark.parametrize("keys", [("cache_creation",), ("cache_write",), ("cache_creation", "cache_write")])
 def test_rule_4_both_spellings_of_cache_writes_are_one_number(one: Callable[..., Row], keys: tuple[str, ...]) -> None:
     row = one({**CHAT, **USAGE, **{f"gen_ai.usage.{key}.input_tokens": 20 for key in keys}})

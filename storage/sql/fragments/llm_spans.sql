@@ -51,7 +51,8 @@
                 -- A call that was retried and went well may have recorded exceptions, too.
                 if(StatusCode = 'Error' OR slots['level'] = 'ERROR',
                     arrayFirst(type -> type != '', arrayMap(event -> event['exception.type'], Events.Attributes)), ''),
-                if(StatusCode = 'Error' OR slots['level'] = 'ERROR', '_OTHER', '')]) AS error_type
+                -- Some tell of a failure by the reason alone.
+                if(StatusCode = 'Error' OR slots['level'] = 'ERROR' OR slots['finish_reasons'] IN ('error', '["error"]'), '_OTHER', '')]) AS error_type
         FROM hinted
         WHERE role != ''
     )
@@ -72,7 +73,7 @@ SELECT
         'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk'),
         Events.Timestamp, Events.Name) AS first_token_at,
     error_type,
-    if(error_type = '', '', concat(StatusMessage, ' ', arrayFirst(text -> text != '', arrayMap(event -> event['exception.message'], Events.Attributes)))) AS error_text,
+    if(error_type = '', '', concat(StatusMessage, ' ', slots['error_message'], ' ', arrayFirst(text -> text != '', arrayMap(event -> event['exception.message'], Events.Attributes)))) AS error_text,
     if(slots['finish_reasons'] != '', '', arrayFirst(reason -> reason != '', [
         arrayFirst(reason -> reason != '', arrayMap(event -> event['finish_reason'], Events.Attributes)),
         ${answer_finish}])) AS finish_reason,

@@ -1,20 +1,9 @@
 // What the AI SDK is recorded doing.
-import { createRequire } from 'node:module'
-import { createInterface } from 'node:readline'
+import { load, project, providers, run } from './node_common.mjs'
 
-const project = createRequire(`${process.env.NODE_PROJECT}/package.json`)
-const load = async (name) => import(project.resolve(name))
-
-export async function main(version) {
-  const { NodeTracerProvider, SimpleSpanProcessor } = project('@opentelemetry/sdk-node').tracing ? { ...project('@opentelemetry/sdk-node').node, ...project('@opentelemetry/sdk-node').tracing } : {}
-  const { OTLPTraceExporter } = project('@opentelemetry/exporter-trace-otlp-proto')
-  const { resourceFromAttributes } = project('@opentelemetry/resources')
+export async function main(version, processors) {
+  const { flush } = providers(processors)
   const { trace } = project('@opentelemetry/api')
-  const provider = new NodeTracerProvider({
-    resource: resourceFromAttributes({ 'service.name': 'assistant', 'deployment.environment.name': 'test' }),
-    spanProcessors: [new SimpleSpanProcessor(new OTLPTraceExporter())],
-  })
-  provider.register()
   const ai = await load('ai')
   const { createOpenAI } = await load('@ai-sdk/openai')
   const { createAnthropic } = await load('@ai-sdk/anthropic')
@@ -58,20 +47,5 @@ export async function main(version) {
     error_stream_500: () => stream('#500'),
     error_anthropic_529: () => ask('#529', claude),
   }
-  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-  for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(scenarios)) {
-    console.log(name)
-    await lines.next()
-    let code = 0
-    try {
-      await scenarios[name]()
-    } catch (error) {
-      console.error(String(error))
-      code = name.startsWith('error') ? 0 : 1
-    }
-    await provider.forceFlush()
-    console.log(code)
-    await lines.next()
-  }
-  process.exit(0)
+  await run(scenarios, flush)
 }
