@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,14 @@ def drained(hub: Hub) -> bool:
 
 def drains(hub: Hub) -> bool:
     """However long it takes, as long as it becomes less."""
-    left = hub.metric("llmhub_spool_batches")
-    while until(lambda: drained(hub) or hub.metric("llmhub_spool_batches") < left, DRAIN_SECONDS):
-        if drained(hub):
-            return True
-        left = hub.metric("llmhub_spool_batches")
-    return False
+    while not drained(hub):
+        if not until(partial(_is_less, hub, hub.metric("llmhub_spool_batches")), DRAIN_SECONDS):
+            return False
+    return True
+
+
+def _is_less(hub: Hub, batches: float) -> bool:
+    return drained(hub) or hub.metric("llmhub_spool_batches") < batches
 
 
 def check(hub: Hub, acknowledged: set[str], service: str, ask: Ask | None = None) -> None:
