@@ -143,8 +143,8 @@ WITH
         FROM (
             SELECT groupArray((trace_id, span_id, timestamp, timestamp + toIntervalNanosecond(duration), preference, scope, response_id)) AS group
             FROM llm_spans
-            WHERE role = 'llm' AND (tenant, service) IN (SELECT tenant, service FROM llm_spans WHERE role = 'llm' GROUP BY tenant, service HAVING min(scope) != max(scope))
-            GROUP BY tenant, service, slots['input_tokens'], slots['output_tokens'], error_type != ''
+            WHERE role IN ('llm', 'embedding') AND (tenant, service) IN (SELECT tenant, service FROM llm_spans WHERE role IN ('llm', 'embedding') GROUP BY tenant, service HAVING min(scope) != max(scope))
+            GROUP BY tenant, service, role, slots['input_tokens'], if(slots['output_tokens'] = '0', '', slots['output_tokens']), error_type != ''
             HAVING count() BETWEEN 2 AND 256
         )
         ARRAY JOIN arrayFilter(copy -> arrayExists(

@@ -64,7 +64,8 @@ class Request:
 
     @property
     def prompt(self) -> str:
-        messages = self.json.get("messages") or self.json.get("input") or self.json.get("contents") or [""]
+        keys = ("messages", "input", "contents", "message", "prompt", "query", "texts")
+        messages = next((self.json[key] for key in keys if self.json.get(key)), [""])
         return json.dumps(messages if isinstance(messages, str) else messages[-1])
 
     def wants(self, mark: str) -> bool:

@@ -6,6 +6,7 @@ import base64
 import json
 import struct
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -38,10 +39,8 @@ def _served(request: Request, call: Call) -> None:
     if failure := request.failure(call):
         status, _, code, kind, message = failure
         call.response_model = ""
-        raise Failure(
-            status,
-            {"error": {"message": message, "type": "requests" if status == 429 else kind, "param": None, "code": code}},
-        )
+        error = {"message": message, "type": "requests" if status == 429 else kind, "param": None, "code": code}
+        raise Failure(status, {"object": "error", **error} if request.provider == "mistral_ai" else {"error": error})
 
 
 def _text(request: Request) -> str:
@@ -73,7 +72,11 @@ def _chat_chunks(request: Request, call: Call, tools: list[Tool]) -> Iterator[di
         yield chunk({"tool_calls": [{"index": number, **_tool(tool)}]})
     for piece in [] if tools else pieces(_text(request)):
         yield chunk({"content": piece})
-    yield chunk({}, _reason(call))
+    last = chunk({}, _reason(call))
+    if request.provider == "mistral_ai":
+        yield {**last, "usage": _usage(call)}
+        return
+    yield {**last, "x_groq": {"id": call.response_id, "usage": _usage(call)}} if request.provider == "groq" else last
     if call.usage_sent:
         yield {**head, "choices": [], "usage": _usage(call)}
 
@@ -196,9 +199,10 @@ def embeddings(request: Request) -> Answer:
     count = len(inputs) if isinstance(inputs, list) and not isinstance(inputs[0], int) else 1
     data = [{"object": "embedding", "index": number, "embedding": vector} for number in range(count)]
     usage = {"prompt_tokens": call.input_tokens, "total_tokens": call.input_tokens}
-    return Answer(
-        JSON, json.dumps({"object": "list", "model": call.response_model, "data": data, "usage": usage}).encode()
-    )
+    answer: dict[str, Any] = {"object": "list", "model": call.response_model, "data": data, "usage": usage}
+    if request.provider == "mistral_ai":
+        call.response_id = answer["id"] = f"embd-{uuid.uuid4().hex[:20]}"
+    return Answer(JSON, json.dumps(answer).encode())
 
 
 def _events(events: Iterable[dict[str, Any]], *, named: bool) -> Iterator[bytes]:

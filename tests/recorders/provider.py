@@ -1,6 +1,6 @@
 """Model providers as far as their SDKs can tell, and the OTLP endpoint that keeps what the SDKs export.
 
-The first part of the path is the provider: /openai/v1, /mistral/v1, /anthropic, /gemini, /bedrock, /cohere.
+The first part of the path is the provider: /openai/v1, /mistral/v1, /anthropic, /gemini, /bedrock, /cohere, /ollama, /groq/openai/v1, /together/v1.
 A word with # in the last message asks for a special answer: #429, #401, #404, #500, #529, #400-context, #400-filter,
 #filter, #length, #reset, #cut, #slow. With tools on offer and no tool's result in the messages the answer is a tool call.
 """
@@ -15,13 +15,19 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.recorders import anthropic_api, bedrock_api, gemini_api, openai_api
+from tests.recorders import anthropic_api, bedrock_api, cohere_api, gemini_api, ollama_api, openai_api
 from tests.recorders.answers import Answer, Failure, Request
 from tests.recorders.ledger import Ledger
 
 PROVIDERS = {"mistral": "mistral_ai", "gemini": "gcp.gemini", "bedrock": "aws.bedrock"}
 ROUTES: tuple[tuple[str, Callable[[Request], Answer]], ...] = (
     (r"/chat/completions$", openai_api.chat),
+    (r"^/cohere/v[12]/chat$", cohere_api.chat),
+    (r"^/cohere/v[12]/embed$", cohere_api.embed),
+    (r"^/cohere/v[12]/rerank$", cohere_api.rerank),
+    (r"^/ollama/api/chat$", ollama_api.chat),
+    (r"^/ollama/api/generate$", ollama_api.generate),
+    (r"^/ollama/api/embed(?:dings)?$", ollama_api.embed),
     (r"/responses$", openai_api.responses),
     (r"/embeddings$", openai_api.embeddings),
     (r"/v1/messages$", anthropic_api.messages),

@@ -16,7 +16,7 @@
         SELECT
             *,
             arrayFirst(value -> dictHas('${database}.llm_operation', value), arrayMap(value -> lower(value), [
-                ${emitted_operations}, if(ScopeName = 'pydantic-ai', SpanName, '')])) AS hint,
+                ${emitted_operations}, if(ScopeName IN ('pydantic-ai', 'mistralai_sdk_tracer'), SpanName, '')])) AS hint,
             dictGet('${database}.llm_operation', 'role', hint) AS hinted_role,
             slots['input_tokens'] != '' OR slots['output_tokens'] != '' OR slots['langfuse_usage'] != '' AS says_usage,
             slots['request_model'] != '' OR slots['response_model'] != '' OR slots['model_name'] != '' AS says_model,
@@ -40,7 +40,7 @@
                 -- The AI SDK wraps each embedding in a span of the same name that has no usage.
                 hinted_role = 'embedding' AND ScopeName = 'gen_ai' AND NOT says_usage, 'umbrella',
                 -- Llama-index marks its preparations as LLM, too.
-                hinted_role = 'llm' AND is_openinference AND StatusCode != 'Error' AND NOT says_usage AND slots['response_id'] = '' AND slots['finish_reasons'] = '', 'umbrella',
+                hinted_role = 'llm' AND ScopeName = 'openinference.instrumentation.llama_index' AND StatusCode != 'Error' AND NOT says_usage AND slots['response_id'] = '' AND slots['finish_reasons'] = '', 'umbrella',
                 hinted_role != '', hinted_role,
                 says_usage AND says_model, 'llm',
                 says_usage OR says_model OR arrayExists(key -> match(key, '(?i)(?:^|[._-])(?:llm|gen_?ai|prompt|completion|tokens)(?:[._-]|$)'), mapKeys(attributes)), 'unmapped',
@@ -52,7 +52,9 @@
                 if(StatusCode = 'Error' OR slots['level'] = 'ERROR',
                     arrayFirst(type -> type != '', arrayMap(event -> event['exception.type'], Events.Attributes)), ''),
                 -- Some tell of a failure by the reason alone.
-                if(StatusCode = 'Error' OR slots['level'] = 'ERROR' OR slots['finish_reasons'] IN ('error', '["error"]'), '_OTHER', '')]) AS error_type
+                if(StatusCode = 'Error' OR slots['level'] = 'ERROR' OR slots['finish_reasons'] IN ('error', '["error"]'), '_OTHER', ''),
+                -- Mistral's SDK leaves it at the status of HTTP.
+                if(ScopeName = 'mistralai_sdk_tracer' AND match(slots['http_status'], '^[45]\\d\\d$'), slots['http_status'], '')]) AS error_type
         FROM hinted
         WHERE role != ''
     )
@@ -83,7 +85,7 @@ SELECT
         NOT is_openinference, '',
         ${answer_id}) AS response_id,
     if(slots['request_id'] != '', slots['request_id'], response_id) AS call_key,
-    4 * startsWith(ScopeName, 'com.anthropic.sdk') + 2 * (NOT says_usage) + (slots['cached_input_tokens'] = '') AS preference,
+    4 * match(ScopeName, '^com\\.anthropic\\.sdk|^mistralai_sdk_tracer$') + 2 * (NOT says_usage) + (slots['cached_input_tokens'] = '') AS preference,
     TraceId AS trace_id,
     SpanId AS span_id,
     ParentSpanId AS parent_span_id,
