@@ -13,7 +13,7 @@ from storage.statement import quote
 # LiteLLM puts the provider's name into the key; a finish reason is no content, wherever it stands.
 _STEPS = (
     (
-        r"^(?:llm\.[^.]+\.(messages|choices|contents?|candidates|output|instructions|system(?:_instruction)?|tools|functions)|.*\.finish_reason)$",
+        r"^(?:llm\.[^.]+\.(messages|choices|contents?|candidates|input|output|instructions|system(?:_instruction)?|tools|functions)|.*\.finish_reason)$",
         r"llm.*.\1",
     ),
     (r"(?:\.\d+(?:\..*)?|(\.variables?)\..*)$", r"\1"),

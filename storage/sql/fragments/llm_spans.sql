@@ -16,7 +16,7 @@
         SELECT
             *,
             arrayFirst(value -> dictHas('${database}.llm_operation', value), arrayMap(value -> lower(value), [
-                ${emitted_operations}, if(ScopeName IN ('pydantic-ai', 'mistralai_sdk_tracer'), SpanName, '')])) AS hint,
+                ${emitted_operations}, if(ScopeName IN ('pydantic-ai', 'mistralai_sdk_tracer', 'logfire.openai_agents'), SpanName, '')])) AS hint,
             dictGet('${database}.llm_operation', 'role', hint) AS hinted_role,
             slots['input_tokens'] != '' OR slots['output_tokens'] != '' OR slots['langfuse_usage'] != '' AS says_usage,
             slots['request_model'] != '' OR slots['response_model'] != '' OR slots['model_name'] != '' AS says_model,
