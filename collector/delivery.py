@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 # A batch that fails this often, while others are stored, is looked at request by request.
 _SUSPICIOUS_FAILURES = 4
+# It makes way for so many others, and again after as many failures. Not for all of them: the store may have taken it without
+# saying so, and recognises it only among its last non_replicated_deduplication_window inserts.
+_MAKES_WAY = 100
+_MOST_WAYS = 4
 _STORED = Acknowledgement()
 _NO_OUTCOME = Unavailable("The hub could not store the request. Send again.", RETRY_SECONDS)
 
@@ -240,8 +244,8 @@ class Delivery:
             self._removal = asyncio.create_task(asyncio.to_thread(self._spool.remove_settled))
 
     def _postpone(self, sequence: int) -> None:
-        # In order, but what keeps failing makes way for what may not.
-        heappush(self._backlog, (self._failures[sequence] // _SUSPICIOUS_FAILURES, sequence))
+        ways = min(self._failures[sequence] // _SUSPICIOUS_FAILURES, _MOST_WAYS)
+        heappush(self._backlog, (sequence + ways * _MAKES_WAY, sequence))
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._drain_spool())
 

@@ -42,7 +42,7 @@ CREATE TABLE otel_traces (
 ) ENGINE = MergeTree
 PARTITION BY toDate(Timestamp)
 ORDER BY (Tenant, ServiceName, SpanName, toDateTime(Timestamp))
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 10000;
 
 -- Records that could not be stored, with the reason their sender was given in partial_success.
 -- request_id first: the collector looks a batch's rejections up by its range of request ids.
@@ -56,7 +56,7 @@ CREATE TABLE rejected_records (
 ) ENGINE = MergeTree
 PARTITION BY toDate(received_at)
 ORDER BY (request_id, reason)
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000;
 
 -- One row a span with the reason to refuse it, '' for a good one.
 CREATE TABLE otlp_spans (

@@ -24,7 +24,7 @@ CREATE TABLE otel_logs (
 ) ENGINE = MergeTree
 PARTITION BY toDate(TimestampTime)
 ORDER BY (Tenant, ServiceName, TimestampTime, Timestamp)
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 10000;
 
 -- One row a log record with the reason to refuse it, '' for a good one.
 CREATE TABLE otlp_log_records (

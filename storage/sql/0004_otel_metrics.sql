@@ -28,7 +28,7 @@ CREATE TABLE otel_metrics_gauge (
 ) ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (Tenant, ServiceName, MetricName, cityHash64(Attributes), TimeUnix)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
 
 CREATE TABLE otel_metrics_sum (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -61,7 +61,7 @@ CREATE TABLE otel_metrics_sum (
 ) ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (Tenant, ServiceName, MetricName, cityHash64(Attributes), TimeUnix)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
 
 CREATE TABLE otel_metrics_histogram (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -98,7 +98,7 @@ CREATE TABLE otel_metrics_histogram (
 ) ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (Tenant, ServiceName, MetricName, cityHash64(Attributes), TimeUnix)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
 
 CREATE TABLE otel_metrics_exponential_histogram (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -139,7 +139,7 @@ CREATE TABLE otel_metrics_exponential_histogram (
 ) ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (Tenant, ServiceName, MetricName, cityHash64(Attributes), TimeUnix)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
 
 CREATE TABLE otel_metrics_summary (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -168,7 +168,7 @@ CREATE TABLE otel_metrics_summary (
 ) ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (Tenant, ServiceName, MetricName, cityHash64(Attributes), TimeUnix)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
 
 -- One row a metric, its points still in arrays.
 CREATE TABLE otlp_metric_rows (

@@ -64,7 +64,7 @@ CREATE TABLE llm_calls (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, service, toStartOfHour(timestamp), provider, model, toDateTime(timestamp))
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 10000;
 
 -- One row a step that is no model call: tools, agents, workflows, retrieval, guardrails, evaluators, memory, MCP, and the
 -- umbrella spans that frameworks put around calls. What they repeat of the usage of calls is not kept.
@@ -98,7 +98,7 @@ CREATE TABLE llm_steps (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, service, toStartOfHour(timestamp), role, toDateTime(timestamp))
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 0, min_rows_for_wide_part = 131072, merge_selector_base = 40, non_replicated_deduplication_window = 10000;
 
 -- Business and security events: guardrail decisions, budgets, approvals, evaluations, feedback.
 CREATE TABLE llm_events (
@@ -127,7 +127,7 @@ CREATE TABLE llm_events (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (tenant, category, event_name, timestamp)
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000;
 
 -- The 1-minute roll-up. Read it through sum(), quantilesDDMerge() and uniqMerge(): rows of one key
 -- may not have been merged yet. The quantile sketches hold milliseconds: below 1 they lose accuracy.
@@ -160,7 +160,7 @@ CREATE TABLE llm_calls_1m (
 ) ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(minute)
 ORDER BY (tenant, service, minute, provider, model, environment, role, operation, error_class)
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000;
 
 CREATE MATERIALIZED VIEW llm_calls_1m_mv TO llm_calls_1m AS
 SELECT

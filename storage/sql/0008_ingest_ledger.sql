@@ -11,7 +11,7 @@ CREATE TABLE ingest_requests (
 PARTITION BY toDate(received_at)
 ORDER BY request_id
 TTL toDate(received_at) + INTERVAL 30 DAY
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000;
 
 CREATE MATERIALIZED VIEW ingest_traces_mv TO ingest_requests AS
 SELECT
@@ -48,7 +48,7 @@ CREATE TABLE dead_letters (
 ) ENGINE = ReplacingMergeTree(replayed)
 ORDER BY request_id
 TTL toDate(received_at) + INTERVAL 30 DAY
-SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000;
 
 -- What became of the records of a tenant on a day, by when they were received. received = stored + rejected, or the
 -- store has lost or doubled something.

@@ -11,4 +11,4 @@ CREATE TABLE purged_letters (
 ) ENGINE = MergeTree
 ORDER BY request_id
 TTL toDate(received_at) + INTERVAL 30 DAY
-SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
+SETTINGS min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000;

@@ -15,7 +15,7 @@ CREATE TABLE llm_unmapped (
 PARTITION BY toYYYYMM(day)
 ORDER BY (tenant, day, service, source, scope, span_name, operation)
 TTL day + INTERVAL 90 DAY
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, non_replicated_deduplication_window = 10000;
 
 CREATE MATERIALIZED VIEW llm_unmapped_mv TO llm_unmapped AS
 SELECT

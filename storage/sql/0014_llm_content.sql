@@ -171,7 +171,7 @@ CREATE TABLE llm_content (
 PARTITION BY day
 ORDER BY (tenant, hash)
 TTL day + INTERVAL 30 DAY
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 10000;
 
 CREATE MATERIALIZED VIEW llm_content_mv TO llm_content AS
 SELECT toDate(timestamp) AS day, tenant, hash, any(role) AS role, any(length) AS length, any(text) AS text, max(received_at) AS last_seen
@@ -198,7 +198,7 @@ PARTITION BY toDate(timestamp)
 PRIMARY KEY (tenant, service)
 ORDER BY (tenant, service, input, timestamp)
 TTL toDate(timestamp) + INTERVAL 30 DAY
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 1000;
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 268435456, merge_selector_base = 10, non_replicated_deduplication_window = 10000;
 
 CREATE MATERIALIZED VIEW llm_call_messages_mv TO llm_call_messages AS
 SELECT
