@@ -167,6 +167,31 @@ def test_a_batch_that_cannot_be_taken_from_the_spool_for_a_while_is_stored_after
     assert stored(llm_store, tenant) == ["first", "second", "third"]
 
 
+def test_a_batch_that_was_stored_without_an_answer_is_tried_again_while_the_store_recognises_it(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backlog is longer than what the store remembers of inserts."""
+    monkeypatch.setattr("collector.delivery._MAKES_WAY", 1)
+    flaky = FlakyStore(llm_store, StoreError("timeout"), late=True)
+    names = [f"later {number}" for number in range(40)]
+
+    async def use(collector: Collector) -> None:
+        await collector.pipeline.submit(Signal.TRACES, tenant, body("first"))
+        await until(lambda: flaky.begun >= 6, 30.0)
+        flaky.late = False
+        for name in names:
+            await collector.pipeline.submit(Signal.TRACES, tenant, body(name))
+        flaky.error = None
+        await until(lambda: not collector.spool.waiting(), 120.0)
+
+    llm_store.execute("ALTER TABLE otel_traces MODIFY SETTING non_replicated_deduplication_window = 30")
+    try:
+        with_collector(use, FAST, flaky)
+    finally:
+        llm_store.execute("ALTER TABLE otel_traces MODIFY SETTING non_replicated_deduplication_window = 10000")
+    assert stored(llm_store, tenant) == sorted(["first", *names])
+
+
 def test_a_batch_that_the_disk_has_changed_holds_nobody_up_and_is_kept_for_the_repair(
     with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, registry: CollectorRegistry
 ) -> None:
