@@ -19,6 +19,8 @@ from collector.breaker import Breaker
 from collector.envelope import wrap
 from collector.pipeline import PipelineSettings
 from collector.signals import Signal
+from collector.spool import spool
+from collector.spool.segment import write_all
 from llmhub import status as module
 from llmhub.status import Status
 from storage import queries
@@ -118,19 +120,19 @@ def test_what_waits_in_the_spool_is_neither_stored_nor_lost(llm_store: EmbeddedS
     assert drained["store"]["request_ids"]["stored"] == 5
 
 
-def test_a_disk_that_is_slow_holds_up_who_asks_and_nobody_else(llm_store: EmbeddedStore, tmp_path: Path) -> None:
+def test_a_disk_that_is_slow_holds_up_who_asks_and_nobody_else(
+    llm_store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, written = threading.Event(), threading.Event()
+
+    def write_slowly(fd: int, *parts: bytes) -> None:
+        writing.set()
+        written.wait(10)
+        write_all(fd, *parts)
+
     async def main() -> tuple[float, dict[str, Any]]:
         collector, status = await started(llm_store, tmp_path)
-        writing, written = threading.Event(), threading.Event()
-
-        def write_slowly() -> None:
-            writing.set()
-            written.wait(10)
-
-        collector.spool._flush_store = write_slowly
-        sending = asyncio.create_task(send(collector, 1))
-        collector.spool._segment_began -= 3600.0  # the next batch begins another file, and lets the first one go
-        await sending
+        monkeypatch.setattr(spool, "write_all", write_slowly)
         sending = asyncio.create_task(send(collector, 1))
         await asyncio.to_thread(writing.wait, 10)
         asked, since = asyncio.create_task(status.report()), time.monotonic()
