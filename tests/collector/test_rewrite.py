@@ -287,6 +287,25 @@ def test_a_reprice_that_crashes_is_carried_through_once(
     assert again.finish() is False
 
 
+def test_an_invoice_changes_when_the_whole_month_is_repriced(
+    llm_store: EmbeddedStore, send: Send, tenant: str, scope: Scope, set_prices: SetPrices
+) -> None:
+    send(spans(12, days=0))
+    before = cost(llm_store, tenant)
+
+    def billed() -> float:
+        sql = "SELECT sum(cost) AS usd FROM llm_calls_billing WHERE tenant = {t:String}"
+        return float(llm_store.rows(sql, params={"t": tenant})[0]["usd"])
+
+    set_prices(3.0)
+    with pytest.raises(Crash):
+        rewriter(Crashing(llm_store, "finished", after=False)).run("reprice", scope)
+    assert cost(llm_store, tenant) == pytest.approx(3 * before)
+    assert billed() == pytest.approx(before)
+    rewriter(llm_store).finish()
+    assert billed() == pytest.approx(3 * before)
+
+
 def test_calls_that_arrive_while_prices_are_rewritten_are_neither_lost_nor_counted_twice(
     llm_store: EmbeddedStore, send: Send, tenant: str, scope: Scope, set_prices: SetPrices
 ) -> None:

@@ -17,7 +17,11 @@ WITH
     ),
     copies AS (
         ${call_copies}
+    ),
+    -- A reprice reaches the parts of a month one after the other; here all of its calls change when it is finished.
+    unfinished AS (
+        SELECT rewrite FROM llm_rewrites WHERE kind = 'reprice' AND rewrite > 0 GROUP BY rewrite HAVING countIf(state = 'finished') = 0
     )
-SELECT *
+SELECT * REPLACE (if(rewrite IN unfinished, previous_cost, cost) AS cost)
 FROM llm_calls
 WHERE (timestamp, _block_number, _block_offset) NOT IN copies;
