@@ -162,11 +162,11 @@ def _explained(store: Store, tenant: str) -> Iterator[Explained]:
     }
     content: dict[tuple[str, ...], list[str]] = {}
     for record in store.rows(_RECORDS.format(spans="kept_otlp_spans", logs="kept_otlp_log_records")):
-        content.setdefault(_key(record), sorted(filter(is_content, record["attributes"])))
+        content.setdefault(_key(record), sorted(_content_keys(record)))
     for record in store.rows(_RECORDS.format(spans="otel_traces", logs="otel_logs")):
         span = _find(kept, record)
         table, row = next(((table, row) for table, found in rows.items() if (row := _find(found, record))), ("", {}))
-        keys = [*record["attributes"]]
+        keys = record["attributes"].keys() - _content_keys(record)
         known = {key for key in keys if key in aliases or f"{tenant}\n{key}" in aliases}
         yield Explained(
             **{name: record[name] for name in ("kind", "name", "scope", "service")},
@@ -174,9 +174,14 @@ def _explained(store: Store, tenant: str) -> Iterator[Explained]:
             table=table,
             row={name: value for name, value in row.items() if value and name not in _NOT_SHOWN},
             slots=_slots(record, dict(reversed(span["pairs"])), aliases, tenant) if span else [],
-            unmapped_keys=sorted(key for key in keys if key not in known and not is_content(key)),
+            unmapped_keys=sorted(keys - known),
             content_keys=content.get(_key(record), []),
         )
+
+
+def _content_keys(record: dict[str, Any]) -> set[str]:
+    scope = record["scope"] if record["kind"] == "span" else ""
+    return {key for key in record["attributes"] if is_content(key, scope)}
 
 
 def _by_record(store: Store, table: str, duration: str, columns: str = "*") -> dict[tuple[str, ...], dict[str, Any]]:

@@ -45,13 +45,13 @@ class Shown:
     def text(self, text: str) -> str:
         return text if len(text) <= self.value_chars else text[: self.value_chars] + _CUT
 
-    def attributes(self, attributes: Iterable[KeyValue]) -> dict[str, str]:
+    def attributes(self, attributes: Iterable[KeyValue], scope: str = "") -> dict[str, str]:
         found: dict[str, str] = {}
         left_out = 0
         for item in attributes:
             if len(found) >= MAX_ATTRIBUTES:
                 left_out += 1
-            elif self.content or not is_content(item.key):
+            elif self.content or not is_content(item.key, scope):
                 found[self.text(item.key)] = self.value(item.value)
         return {**found, _CUT: f"{left_out} more"} if left_out else found
 
@@ -85,7 +85,7 @@ def _spans(tenant: str, body: bytes, shown: Shown) -> Iterator[Record]:
                     scope: InstrumentationScope = scope.scope,
                     span: Span = span,
                 ) -> Columns:
-                    return {**_origin(glance, resource, scope, shown), **_span(span, shown)}
+                    return {**_origin(glance, resource, scope, shown), **_span(span, scope.name, shown)}
 
                 yield glance, columns
 
@@ -148,7 +148,7 @@ def _origin(glance: Glance, resource: Resource, scope: InstrumentationScope, sho
     }
 
 
-def _span(span: Span, shown: Shown) -> Columns:
+def _span(span: Span, scope: str, shown: Shown) -> Columns:
     return {
         "Timestamp": _time(span.start_time_unix_nano),
         "TraceId": span.trace_id.hex(),
@@ -156,7 +156,7 @@ def _span(span: Span, shown: Shown) -> Columns:
         "ParentSpanId": span.parent_span_id.hex(),
         "SpanName": shown.text(span.name),
         "SpanKind": _named(_SPAN_KINDS, span.kind),
-        "SpanAttributes": shown.attributes(span.attributes),
+        "SpanAttributes": shown.attributes(span.attributes, scope),
         "Duration": max(0, span.end_time_unix_nano - span.start_time_unix_nano),
         "StatusCode": _named(_STATUS_CODES, span.status.code),
         "StatusMessage": shown.text(span.status.message),

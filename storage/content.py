@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 from storage import data
@@ -31,14 +31,17 @@ def rows() -> Iterator[dict[str, str]]:
         ranks.setdefault(name, f"{row['direction'][:1] or 'e'}{len(ranks):03}")
         found = _ROLE.fullmatch(row["key"]) if row["kind"] == "event" else None
         role = (found[1] or found[2]) if found else "assistant" if row["direction"] == "output" else ""
-        yield {"key": _PREFIX[row["kind"]] + row["key"], "rank": ranks[name], "role": role}
+        yield {"key": _name(row), "rank": ranks[name], "role": role}
+    # Looked for first: few scopes have keys of their own.
+    for scope in sorted({row["scope"] for row in data.rows("content")} - {""}):
+        yield {"key": f"scope:{scope}", "rank": "", "role": ""}
 
 
-def is_content(key: str) -> bool:
-    """Whether an attribute of this name holds what people, models or tools said."""
+def is_content(key: str, scope: str = "") -> bool:
+    """Whether an attribute of this name holds what people, models or tools said; of a span, with its instrumentation scope."""
     for pattern, replacement in _STEPS:
         key = re.sub(pattern, replacement, key, count=1)
-    return key in _attributes()
+    return key in _attributes() or f"{scope}:{key}" in _attributes()
 
 
 def key_sql(key: str) -> str:
@@ -51,4 +54,8 @@ def key_sql(key: str) -> str:
 
 @cache
 def _attributes() -> frozenset[str]:
-    return frozenset(row["key"] for row in data.rows("content") if row["kind"] == "attribute")
+    return frozenset(_name(row) for row in data.rows("content") if row["kind"] == "attribute")
+
+
+def _name(row: Mapping[str, str]) -> str:
+    return (f"{row['scope']}:" if row["scope"] else _PREFIX[row["kind"]]) + row["key"]

@@ -119,9 +119,9 @@ FROM compared
 GROUP BY day, tenant, provider, model, dialect;
 
 -- What is content: the attributes, events and attributes of events that hold what people, models and tools said.
--- Rows: storage/data/content.csv and storage.content.keys.
+-- Rows: storage/data/content.csv.
 CREATE TABLE llm_content_keys (
-    key String COMMENT 'an attribute without its numbered parts; event:NAME; @NAME for an attribute of such an event',
+    key String COMMENT 'an attribute without its numbered parts, with SCOPE: before it where it is content on spans of that scope alone; event:NAME; @NAME for an attribute of such an event; scope:SCOPE of scopes that have keys of their own',
     rank LowCardinality(String) COMMENT 'direction, then preference: the smallest of a direction is stored',
     role LowCardinality(String) COMMENT 'of an event: who spoke'
 ) ENGINE = MergeTree ORDER BY key;

@@ -6,6 +6,7 @@ WITH
         SELECT
             * EXCEPT (request_id, reason),
             ${content_possible} AS has_content,
+            ${has_scope_content} AS has_scope_content,
             if(has_content, arrayFirst(value -> value != '', [
                 SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
                 SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response']]), '') AS answer,
@@ -20,14 +21,14 @@ WITH
         SELECT
             * REPLACE (
                 -- The condition stands inside the lambda, because mapFilter is executed for all rows wherever it stands.
-                mapFilter((key, value) -> NOT has_content OR (${content_rank} = '' AND NOT (parameters_tell AND key = 'llm.invocation_parameters')), looked_at.SpanAttributes) AS SpanAttributes,
+                mapFilter((key, value) -> NOT has_content OR (${content_rank} = '' AND NOT ${content_in_scope} AND NOT (parameters_tell AND key = 'llm.invocation_parameters')), looked_at.SpanAttributes) AS SpanAttributes,
                 arrayMap((name, attributes) -> mapFilter((key, value) -> ${content_rank} = '' AND (
                     dictGet('${database}.llm_content_key', 'rank', concat('event:', name)) = '' OR dictGet('${database}.llm_content_key', 'rank', concat('@', key)) = ''),
                     attributes), looked_at.`Events.Name`, looked_at.`Events.Attributes`) AS `Events.Attributes`)
         FROM looked_at
     )
 SELECT
-    * EXCEPT (has_content, answer, is_openinference, parameters, parameters_tell)
+    * EXCEPT (has_content, has_scope_content, answer, is_openinference, parameters, parameters_tell)
     REPLACE (
         if(answer != '' OR parameters_tell,
             mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
@@ -97,7 +98,7 @@ CREATE TABLE llm_messages (
 CREATE TABLE llm_content_spans AS otlp_spans ENGINE = Null;
 
 CREATE MATERIALIZED VIEW llm_content_spans_mv TO llm_content_spans AS
-SELECT Timestamp, Tenant, ServiceName, TraceId, SpanId, ReceivedAt, SpanAttributes, `Events.Name`, `Events.Attributes`
+SELECT Timestamp, Tenant, ServiceName, ScopeName, TraceId, SpanId, ReceivedAt, SpanAttributes, `Events.Name`, `Events.Attributes`
 FROM otlp_spans
 WHERE reason = '' AND (${content_possible} OR arrayExists(name -> dictHas('${database}.llm_content_key', concat('event:', name)), `Events.Name`));
 
@@ -106,7 +107,9 @@ WITH
     found AS (
         SELECT
             Timestamp, Tenant, ServiceName, TraceId, SpanId, ReceivedAt, `Events.Name`, `Events.Attributes`,
-            mapFilter((key, value) -> ${content_rank} != '' AND value NOT IN ('', 'None', 'null', '[]', '{}', '""', '__REDACTED__', '<REDACTED>'), SpanAttributes) AS content,
+            ${has_scope_content} AS has_scope_content,
+            mapFromArrays(arrayMap(key -> if(${content_in_scope}, concat(ScopeName, ':', key), key), mapKeys(SpanAttributes)), mapValues(SpanAttributes)) AS named,
+            mapFilter((key, value) -> ${content_rank} != '' AND value NOT IN ('', 'None', 'null', '[]', '{}', '""', '__REDACTED__', '<REDACTED>'), named) AS content,
             ${content_mode} AS mode
         FROM llm_content_spans
     ),

@@ -23,12 +23,16 @@ RECORDINGS = Path(str(resources.files("llmhub").joinpath("recordings")))
 _numbers = itertools.count(1_000_000)
 
 
-def span(attributes: Mapping[str, str], *, events: Sequence[tuple[str, Mapping[str, str]]] = ()) -> bytes:
+def span(
+    attributes: Mapping[str, str], *, events: Sequence[tuple[str, Mapping[str, str]]] = (), scope: str = ""
+) -> bytes:
     """A request with one span of the service 'shop' and the span id 'aaaaaaaaaaaaaaaa'."""
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
     _fill(resource.resource.attributes, {"service.name": "shop"})
-    made = resource.scope_spans.add().spans.add()
+    spans = resource.scope_spans.add()
+    spans.scope.name = scope
+    made = spans.spans.add()
     made.trace_id, made.span_id, made.name = bytes(15) + b"\x01", b"\xaa" * 8, "chat"
     made.start_time_unix_nano, made.end_time_unix_nano = NOW - 10**9, NOW
     _fill(made.attributes, attributes)

@@ -222,6 +222,24 @@ def test_rejected_records_and_dead_letters_hold_no_content_in_clear(llm_store: E
         assert row["clear"] == 0, table
 
 
+def test_a_key_may_be_content_on_spans_of_one_scope_alone(llm_store: EmbeddedStore) -> None:
+    said = {"message": "Plan a day", "recipient_agent_class": "Writer"}
+    runtime = "autogen SingleThreadedAgentRuntime"
+    send(llm_store, "scoped", span(said, scope=runtime))
+    send(llm_store, "unscoped", span(said, scope="my.queue"))
+    assert texts(llm_store, "scoped") == ["Plan a day"]
+    assert texts(llm_store, "unscoped") == []
+    rows = llm_store.rows(
+        "SELECT Tenant, SpanAttributes AS attributes FROM otel_traces WHERE Tenant IN ('scoped', 'unscoped') ORDER BY Tenant"
+    )
+    assert [row["attributes"] for row in rows] == [{"recipient_agent_class": "Writer"}, said]
+    assert (is_content("message", runtime), is_content("message", "my.queue"), is_content("message")) == (
+        True,
+        False,
+        False,
+    )
+
+
 def test_no_attribute_that_the_alias_table_reads_is_content_but_the_answer() -> None:
     rows = list(data.rows("aliases"))
     assert {row["slot"] for row in rows if is_content(row["key"])} == {"output_content"}

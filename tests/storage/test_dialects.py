@@ -314,10 +314,15 @@ def test_the_log_of_a_coding_agent_is_a_call(llm_store: EmbeddedStore, agent: st
     assert (row["model"], row["input_tokens"], row["response_id"]) == ("qwen3-coder", 120, "chatcmpl-1")
 
 
-def test_no_attribute_that_holds_content_stays_on_the_span(llm_store: EmbeddedStore) -> None:
-    keys = [row["key"].replace("*", "openai") for row in rows("content") if row["kind"] == "attribute"]
+CONTENT = [row for row in rows("content") if row["kind"] == "attribute"]
+
+
+@pytest.mark.parametrize("scope", sorted({row["scope"] for row in CONTENT}))
+def test_no_attribute_that_holds_content_stays_on_the_span(llm_store: EmbeddedStore, scope: str) -> None:
+    keys = [row["key"].replace("*", "openai") for row in CONTENT if row["scope"] in ("", scope)]
     tenant = f"dialects-{uuid.uuid4().hex[:8]}"
-    store_each(llm_store, Signal.TRACES, {tenant: traces(span(CHAT | {key: f"said in {key}" for key in keys}))})
+    said = span(CHAT | {"gen_ai.usage.input_tokens": 5} | {key: f"said in {key}" for key in keys})
+    store_each(llm_store, Signal.TRACES, {tenant: traces(said, scope=scope)})
     for table, column in (("otel_traces", "Tenant"), ("llm_calls", "tenant")):
         (row,) = llm_store.rows(
             f"SELECT toString(tuple(t.*)) AS text FROM {table} AS t WHERE {column} = {{t:String}}", params={"t": tenant}

@@ -171,6 +171,31 @@ def test_each_mark_is_still_needed(stored: Stored, file: str) -> None:
     assert stale == [], f"no longer needed: {stale}"
 
 
+# What prompts ask, the provider answers and tools find.
+SAID = ("Weather in Paris", "Capital of France", "capital of France", "sunny in Paris", "Plan a day", "Ask the expert")
+
+
+@pytest.mark.parametrize(
+    ("table", "tenant", "quoted"),
+    [
+        ("llm_calls", "tenant", []),
+        ("llm_steps", "tenant", []),
+        ("llm_events", "tenant", []),
+        ("otel_logs", "Tenant", []),
+        # The message of an exception quotes the answer that smolagents could not run.
+        ("otel_traces", "Tenant", ["openinference_smolagents/code_agent"]),
+    ],
+)
+def test_what_was_said_is_in_no_table_but_that_of_content(
+    stored: Stored, llm_store: EmbeddedStore, table: str, tenant: str, quoted: list[str]
+) -> None:
+    assert stored.calls
+    rows = llm_store.rows(
+        f"SELECT DISTINCT {tenant} AS name FROM {table} AS t WHERE multiSearchAny(toString(tuple(t.*)), {list(SAID)})"
+    )
+    assert sorted(row["name"] for row in rows if row["name"] in NAMES) == quoted
+
+
 def main() -> None:
     pattern = sys.argv[1] if len(sys.argv) > 1 else "*"
     with tempfile.TemporaryDirectory() as directory:

@@ -13,4 +13,4 @@ def setup(name):
 
 
 if __name__ == "__main__":
-    run({"chat_completions": agents_scripts.SCENARIOS["chat_completions"]}, setup)
+    run(agents_scripts.SCENARIOS, setup)

@@ -3,6 +3,8 @@
 import asyncio
 
 from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.conditions import MaxMessageTermination
+from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_ext.models.openai import OpenAIChatCompletionClient
 from common import providers, run
 
@@ -27,10 +29,17 @@ def ask(prompt="Weather in Paris?", **options):
     asyncio.run(agent(**options).run(task=prompt))
 
 
+def team():
+    members = [agent("planner"), agent("writer")]
+    chat = RoundRobinGroupChat(members, termination_condition=MaxMessageTermination(3))
+    asyncio.run(chat.run(task="Plan a day in Paris"))
+
+
 SCENARIOS = {
     "agent": ask,
     "agent_tools": lambda: ask(tools=[get_weather], reflect_on_tool_use=True),
     "agent_stream": lambda: ask(model_client_stream=True),
+    "team": team,
     "error_context": lambda: ask("#400-context"),
 }
 
