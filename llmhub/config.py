@@ -28,6 +28,7 @@ from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
+from storage.content import ContentKeyError, check_keys
 from storage.content_policy import ContentSettings
 from storage.endpoint import EndpointSettings
 from storage.mapping import Alias, MappingError, MappingSettings, Operation, Provider
@@ -150,7 +151,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
     config = config.with_dsn(dsn) if dsn else config
     for key, value in _values(config):
         _check_value(key, value)
-    _check_mapping(config)
+    _check_attributes(config)
     _check_exposure(config)
     _check_room(config)
     _check_workers(config)
@@ -267,10 +268,12 @@ def _describe(error: Any) -> str:
     return f"{path}: {error['msg']} (got a {type(error['input']).__name__})"
 
 
-def _check_mapping(config: Config) -> None:
+def _check_attributes(config: Config) -> None:
+    mapping = config.storage.mapping
     try:
-        config.storage.mapping.check()
-    except MappingError as error:
+        mapping.check()
+        check_keys(config.storage.content.keys, mapping.slots())
+    except (MappingError, ContentKeyError) as error:
         raise ConfigError(str(error)) from None
 
 

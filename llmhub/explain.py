@@ -23,7 +23,7 @@ from collector.writer import Writer
 from llmhub.config import Config
 from llmhub.hub import prepare_store
 from receivers.files import read_exports
-from storage.content import is_content
+from storage.content import ContentKeys
 from storage.mapping import may_come_from_resource
 from storage.store import Store
 
@@ -112,7 +112,7 @@ def explain(config: Config, paths: Iterable[Path], fmt: str, tenant: str) -> Exp
             f"rejected: {row['reason']}: {row['record']}"
             for row in store.rows("SELECT reason, record FROM rejected_records")
         ]
-        result.records += _explained(store, tenant)
+        result.records += _explained(store, tenant, ContentKeys(config.storage.content.keys))
     return result
 
 
@@ -149,7 +149,7 @@ def _store(store: Store, tenant: str, requests: list[tuple[Signal, bytes]]) -> N
             writer.write(batch)
 
 
-def _explained(store: Store, tenant: str) -> Iterator[Explained]:
+def _explained(store: Store, tenant: str, content_keys: ContentKeys) -> Iterator[Explained]:
     aliases = {
         row["lookup"]: (row["rank"], row["slot"])
         for row in store.rows("SELECT lookup, rank, slot FROM llm_aliases WHERE key != ''")
@@ -162,11 +162,11 @@ def _explained(store: Store, tenant: str) -> Iterator[Explained]:
     }
     content: dict[tuple[str, ...], list[str]] = {}
     for record in store.rows(_RECORDS.format(spans="kept_otlp_spans", logs="kept_otlp_log_records")):
-        content.setdefault(_key(record), sorted(_content_keys(record)))
+        content.setdefault(_key(record), sorted(_content_of(record, content_keys)))
     for record in store.rows(_RECORDS.format(spans="otel_traces", logs="otel_logs")):
         span = _find(kept, record)
         table, row = next(((table, row) for table, found in rows.items() if (row := _find(found, record))), ("", {}))
-        keys = record["attributes"].keys() - _content_keys(record)
+        keys = record["attributes"].keys() - _content_of(record, content_keys)
         known = {key for key in keys if key in aliases or f"{tenant}\n{key}" in aliases}
         yield Explained(
             **{name: record[name] for name in ("kind", "name", "scope", "service")},
@@ -179,9 +179,9 @@ def _explained(store: Store, tenant: str) -> Iterator[Explained]:
         )
 
 
-def _content_keys(record: dict[str, Any]) -> set[str]:
+def _content_of(record: dict[str, Any], keys: ContentKeys) -> set[str]:
     scope = record["scope"] if record["kind"] == "span" else ""
-    return {key for key in record["attributes"] if is_content(key, scope)}
+    return {key for key in record["attributes"] if keys.has(key, scope)}
 
 
 def _by_record(store: Store, table: str, duration: str, columns: str = "*") -> dict[tuple[str, ...], dict[str, Any]]:

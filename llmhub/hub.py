@@ -41,6 +41,7 @@ from receivers.otlp_http import OtlpHttpReceiver
 from receivers.tail import Tail, TailMetrics
 from receivers.tail_socket import tail_route
 from storage import reference, registry, schema
+from storage.content import ContentKeys
 from storage.embedded import EmbeddedStore
 from storage.endpoint import clickhouse_app
 from storage.price_store import PriceError
@@ -89,7 +90,7 @@ def prepare_store(config: Config) -> Store:
         if isinstance(store, EmbeddedStore):
             store.merges_give_way()
         schema.refresh_dictionaries(store)
-        reference.load(store, config.storage.prices, config.storage.mapping)
+        reference.load(store, config.storage.prices, config.storage.mapping, config.storage.content.keys)
         content.apply(config.storage.content, store)
         _load_registry(config, store)
     except BaseException:
@@ -133,7 +134,12 @@ class Hub:
         tenants = SingleTenant(config.receivers.tenant)
         kafka_metrics = KafkaMetrics(registry)
         self._kafka_intake = self._producer(kafka_metrics)
-        tail = Tail(self._kafka_intake or self.pipeline, config.api.tail, TailMetrics(registry))
+        tail = Tail(
+            self._kafka_intake or self.pipeline,
+            config.api.tail,
+            TailMetrics(registry),
+            ContentKeys(config.storage.content.keys),
+        )
         budget = IntakeBudget(config.receivers.max_intake_bytes)
         self._otlp_grpc = OtlpGrpcReceiver(tail, config.receivers.otlp_grpc, tenants, budget, share_port=share_ports)
         events = event_routes(tail, config.receivers.otlp_http, tenants, EventMetrics(registry), budget)

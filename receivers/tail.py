@@ -22,6 +22,7 @@ from collector.pipeline import Acknowledgement, Signal
 from receivers.intake import Intake
 from receivers.tail_filter import Filter
 from receivers.tail_records import Record, Shown, records
+from storage.content import ContentKeys
 
 log = logging.getLogger(__name__)
 
@@ -115,12 +116,16 @@ class Viewer:
 class Tail:
     """An Intake before another one. Belongs to the event loop, as the other does."""
 
-    def __init__(self, intake: Intake, settings: TailSettings, metrics: TailMetrics) -> None:
+    def __init__(
+        self, intake: Intake, settings: TailSettings, metrics: TailMetrics, content_keys: ContentKeys | None = None
+    ) -> None:
+        """`content_keys`: what is shown only where the settings say so; by default what is content by convention."""
         self._intake = intake
         self._settings = settings
         self._metrics = metrics
         self._viewers: set[Viewer] = set()
-        self._unpacker = _Unpacker(Shown())
+        self._shown = Shown(settings.value_chars, settings.content, content_keys or ContentKeys())
+        self._unpacker = _Unpacker(self._shown)
         self._pending = 0
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -157,7 +162,7 @@ class Tail:
 
     def _start(self) -> None:
         # A new one each time: the old one may still be at work in its thread.
-        self._unpacker = _Unpacker(Shown(self._settings.value_chars, self._settings.content))
+        self._unpacker = _Unpacker(self._shown)
         self._pending = 0
         self._task = asyncio.create_task(self._show(self._unpacker))
 
@@ -165,7 +170,7 @@ class Tail:
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        self._unpacker = _Unpacker(Shown())
+        self._unpacker = _Unpacker(self._shown)
 
     def _offer(self, signal: Signal, tenant: str, body: bytes) -> None:
         interested = [viewer for viewer in self._viewers if viewer.filter.wants(signal, tenant)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.signals import Signal
 from receivers.tail_filter import Glance
-from storage.content import is_content
+from storage.content import ContentKeys
 
 Columns = dict[str, Any]
 Record = tuple[Glance, Callable[[], Columns]]
@@ -41,6 +41,7 @@ class Shown:
 
     value_chars: int = 256
     content: bool = False
+    content_keys: ContentKeys = field(default_factory=ContentKeys)
 
     def text(self, text: str) -> str:
         return text if len(text) <= self.value_chars else text[: self.value_chars] + _CUT
@@ -51,7 +52,7 @@ class Shown:
         for item in attributes:
             if len(found) >= MAX_ATTRIBUTES:
                 left_out += 1
-            elif self.content or not is_content(item.key, scope):
+            elif self.content or not self.content_keys.has(item.key, scope):
                 found[self.text(item.key)] = self.value(item.value)
         return {**found, _CUT: f"{left_out} more"} if left_out else found
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from storage import data, reference
+from storage.content import ContentKey
 from storage.reference import Reference
 from storage.store import Store, StoreError
 
@@ -26,9 +27,11 @@ class PolicyError(StoreError):
 
 @dataclass(frozen=True)
 class ContentSettings:
-    """`policy_file` is YAML with modes and redactions; it is read again when it changes."""
+    """`keys` are attributes that are content in addition to storage/data/content.csv. `policy_file` is YAML with modes and
+    redactions; it is read again when it changes."""
 
     mode: Mode = "keep"
+    keys: tuple[ContentKey, ...] = ()
     policy_file: str = ""
     retention_days: int = 30
 

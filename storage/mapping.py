@@ -105,6 +105,10 @@ class MappingSettings:
         yield from (row for row in data.rows("providers") if row["name"] not in own)
         yield from ({"name": name, "provider": provider} for name, provider in own.items())
 
+    def slots(self) -> dict[str, str]:
+        """The slot of every attribute key that fills one."""
+        return {row["key"]: row["slot"] for row in self.alias_rows() if row["slot"]}
+
     @property
     def version(self) -> str:
         """Another one when a setting has changed."""

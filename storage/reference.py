@@ -14,7 +14,8 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from storage import content, data
+from storage import data
+from storage.content import ContentKey, ContentKeys
 from storage.mapping import MappingSettings
 from storage.overrides import Currencies, PriceSettings
 from storage.price_book import PriceBook
@@ -38,11 +39,16 @@ class Reference:
 
 
 def load(
-    store: Store, price_settings: PriceSettings | None = None, mapping: MappingSettings | None = None
+    store: Store,
+    price_settings: PriceSettings | None = None,
+    mapping: MappingSettings | None = None,
+    content_keys: Iterable[ContentKey] = (),
 ) -> list[str]:
     """Bring every reference table up to date. Returns the names of the tables that were loaded. Raises StoreError,
     PriceError."""
-    mapped = load_references(store, [*_mapping_references(mapping or MappingSettings()), *REFERENCES])
+    keys = ContentKeys(content_keys)
+    own = Reference("llm_content_keys", "llm_content_key", lambda: keys.version, keys.rows)
+    mapped = load_references(store, [*_mapping_references(mapping or MappingSettings()), own, *REFERENCES])
     return mapped + load_prices(store, price_settings or PriceSettings())
 
 
@@ -119,7 +125,6 @@ def _of_file(table: str, dictionary: str, file: str, rows: Callable[[], Iterable
 REFERENCES = (
     _of_file("llm_log_operations", "llm_log_operation", "log_operations"),
     _of_file("llm_event_names", "llm_event_name", "events"),
-    _of_file("llm_content_keys", "llm_content_key", "content", content.rows),
     _of_file("llm_event_attributes", "llm_event_attribute", "event_attributes", _event_attributes),
     _of_file("llm_event_values", "llm_event_value", "event_values"),
 )

@@ -18,13 +18,14 @@ from collector.signals import Signal
 from collector.spool import Cipher
 from collector.writer import Writer
 from storage import data
-from storage.content import is_content, key_sql
+from storage.content import ContentKeys, key_sql
 from storage.embedded import EmbeddedStore
 from tests.collector.direct import store_whole
 from tests.content.sending import RECORDINGS, chat, content, envelope, record, send, span, texts
 
 # What people, models and tools say in the recordings.
 PHRASES = ("Weather in Paris", "rainy", "terse weather bot", "capital of France", "Ignore all previous")
+CONTENT_KEYS = ContentKeys()
 MESSAGES = json.dumps([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}])
 FORMS = {
     "otel": {"gen_ai.input.messages": MESSAGES},
@@ -233,7 +234,11 @@ def test_a_key_may_be_content_on_spans_of_one_scope_alone(llm_store: EmbeddedSto
         "SELECT Tenant, SpanAttributes AS attributes FROM otel_traces WHERE Tenant IN ('scoped', 'unscoped') ORDER BY Tenant"
     )
     assert [row["attributes"] for row in rows] == [{"recipient_agent_class": "Writer"}, said]
-    assert (is_content("message", runtime), is_content("message", "my.queue"), is_content("message")) == (
+    assert (
+        CONTENT_KEYS.has("message", runtime),
+        CONTENT_KEYS.has("message", "my.queue"),
+        CONTENT_KEYS.has("message"),
+    ) == (
         True,
         False,
         False,
@@ -242,8 +247,8 @@ def test_a_key_may_be_content_on_spans_of_one_scope_alone(llm_store: EmbeddedSto
 
 def test_no_attribute_that_the_alias_table_reads_is_content_but_the_answer() -> None:
     rows = list(data.rows("aliases"))
-    assert {row["slot"] for row in rows if is_content(row["key"])} == {"output_content"}
-    assert all(is_content(row["key"]) for row in rows if row["slot"] == "output_content")
+    assert {row["slot"] for row in rows if CONTENT_KEYS.has(row["key"])} == {"output_content"}
+    assert all(CONTENT_KEYS.has(row["key"]) for row in rows if row["slot"] == "output_content")
 
 
 def test_sql_and_python_agree_on_what_is_content(llm_store: EmbeddedStore) -> None:
@@ -263,4 +268,4 @@ def test_sql_and_python_agree_on_what_is_content(llm_store: EmbeddedStore) -> No
             f"SELECT dictHas('llm_content_key', {key_sql('k')}) AS found FROM (SELECT {{k:String}} AS k)",
             params={"k": key},
         )
-        assert bool(row["found"]) is is_content(key), key
+        assert bool(row["found"]) is CONTENT_KEYS.has(key), key
