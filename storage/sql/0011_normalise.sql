@@ -182,9 +182,9 @@ WITH
             *,
             dictGetOrDefault('${database}.llm_provider', 'provider', emitted_provider,
                 dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS provider,
-            -- LiteLLM says which API a model is behind, Langfuse keeps the quotes of JSON.
-            arrayMap(name -> if(match(name, '^"|/') AND (startsWith(name, '"') OR position(scope, 'litellm') > 0),
-                replaceRegexpOne(trim(BOTH '"' FROM name), '^(?:(?:openai|anthropic|gemini|vertex_ai|bedrock|azure|azure_ai|mistral|cohere|groq|deepseek|together_ai|fireworks_ai|ollama|xai|perplexity)/)?(?:converse/|responses/|invoke/)?', ''), name), [
+            -- LiteLLM and Genkit say which API a model is behind, Langfuse keeps the quotes of JSON.
+            arrayMap(name -> if(match(name, '^"|/') AND (startsWith(name, '"') OR match(scope, 'litellm|^genkit')),
+                replaceRegexpOne(trim(BOTH '"' FROM name), '^(?:(?:openai|anthropic|gemini|vertex_ai|bedrock|azure|azure_ai|mistral|cohere|groq|deepseek|together_ai|fireworks_ai|ollama|xai|perplexity|googleai|vertexai|modelgarden|azure-openai|aws-bedrock|amazon-bedrock)/)?(?:converse/|responses/|invoke/)?', ''), name), [
                 arrayFirst(name -> name != '', [slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]),
                 arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')])]) AS models,
             models[1] AS request_model,

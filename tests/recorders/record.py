@@ -37,7 +37,7 @@ PACKAGES = re.compile(
     r"langchain(?:-openai|-core)?|langgraph|strands-agents|google-(?:adk|genai)|mcp|pydantic-ai(?:-slim)?|logfire|langfuse|litellm|openlit|"
     r"traceloop-sdk|smolagents|llama-index-(?:core|llms-openai)|crewai|semantic-kernel|haystack-ai|instructor|agento11y.*|openai-agents|"
     r"agent-framework-.*|agno|dspy|boto3|mistralai|groq|cohere|ollama|together|portkey-ai|chromadb|qdrant-client|lancedb|autogen-.*|ai|"
-    r"@(?:ai-sdk|traceloop|arizeai|langfuse|langchain|mastra|openai|anthropic-ai)/.*|@opentelemetry/instrumentation-.+)$"
+    r"genkit|langsmith|langfuse-.*|@(?:ai-sdk|traceloop|arizeai|langfuse|langchain|mastra|openai|anthropic-ai|genkit-ai|pydantic)/.*|@opentelemetry/instrumentation-.+)$"
 )
 
 
