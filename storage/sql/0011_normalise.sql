@@ -205,7 +205,7 @@ WITH
                 cached_text != '', toUInt64OrZero(substringIndex(cached_text, '.', 1)),
                 usage_text = '', 0,
                 toUInt64OrZero(extract(usage_text,
-                    '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens|input_cache_read|cached_content_token_count|cachedContentTokenCount|cacheReadInputTokens)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
+                    '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens|input_cache_read|cached_content_token_count|cachedContentTokenCount|cacheReadInputTokens|cache_read)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
             if(slots['cache_write_1h_tokens'] = '' AND usage_text != '', toUInt64OrZero(extract(usage_text, 'ephemeral_1h_input_tokens[''"]?[=:] ?(\\d+)')),
                 toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1))) AS cache_write_1h_tokens,
             multiIf(
@@ -213,11 +213,11 @@ WITH
                 slots['cache_write_5m_tokens'] != '' OR slots['cache_write_1h_tokens'] != '',
                     toUInt64OrZero(substringIndex(slots['cache_write_5m_tokens'], '.', 1)) + toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1)),
                 usage_text = '', 0,
-                toUInt64OrZero(extract(usage_text, '(?:cache_creation_input_tokens|input_cache_creation|cache_write_tokens|cacheCreationInputTokens|cacheWriteInputTokens)[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
+                toUInt64OrZero(extract(usage_text, '(?:cache_creation_input_tokens|input_cache_creation|cache_write_tokens|cacheCreationInputTokens|cacheWriteInputTokens|cache_creation)[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
             multiIf(
                 reasoning_text != '', toUInt64OrZero(substringIndex(reasoning_text, '.', 1)),
                 usage_text = '', 0,
-                toUInt64OrZero(extract(usage_text, '(?:reasoning_tokens|output_reasoning|thoughts_token_count|thoughtsTokenCount)[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
+                toUInt64OrZero(extract(usage_text, '(?:reasoning_tokens|output_reasoning|thoughts_token_count|thoughtsTokenCount|"reasoning)[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
             -- The status code and the type tell most; a 400 or an unknown type is told by the message.
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],

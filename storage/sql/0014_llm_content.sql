@@ -10,7 +10,8 @@ WITH
                 SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
                 SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response'], SpanAttributes['genkit:output']]), '') AS answer,
             SpanAttributes['genkit:metadata:subtype'] = 'model' AS is_genkit,
-            is_genkit OR SpanAttributes['openinference.span.kind'] != '' AS is_openinference,
+            -- Genkit and LangSmith pass on the response of the provider as well.
+            is_genkit OR SpanAttributes['openinference.span.kind'] != '' OR SpanAttributes['langsmith.span.kind'] != '' AS is_openinference,
             -- Some instrumentations leave the system prompt and the tools among the parameters.
             if(is_openinference, SpanAttributes['llm.invocation_parameters'], '') AS parameters,
             match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions)":') AS parameters_tell

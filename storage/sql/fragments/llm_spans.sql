@@ -49,7 +49,8 @@
             arrayFirst(type -> type != '', [
                 slots['error_type'],
                 -- A call that was retried and went well may have recorded exceptions, too.
-                if(StatusCode = 'Error' OR slots['level'] = 'ERROR',
+                -- LangSmith marks a run as good when it begins, and that stays.
+                if(StatusCode = 'Error' OR slots['level'] = 'ERROR' OR startsWith(ScopeName, 'langsmith'),
                     arrayFirst(type -> type != '', arrayMap(event -> event['exception.type'], Events.Attributes)), ''),
                 -- Some tell of a failure by the reason alone.
                 if(StatusCode = 'Error' OR slots['level'] = 'ERROR' OR slots['finish_reasons'] IN ('error', '["error"]'), '_OTHER', ''),
