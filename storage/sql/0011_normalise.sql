@@ -228,7 +228,7 @@ WITH
                     '(?i)content.?filter|content.?(?:management.?)?policy|safety|responsible.?ai|(?:response|prompt) was (?:filtered|blocked)|blocked.?prompt|recitation|guardrail',
                     '(?i)timeout|timed.?out|deadline|^408|^504',
                     '(?i)^401|^403|\\b40[13]\\b|authentication|unauthenticated|permission|access.?denied|unauthorized|forbidden|credentials|expired.?token|unrecognized.?client|(?:invalid|incorrect).?api.?key|api.?key.{0,20}(?:invalid|incorrect|expired)',
-                    '(?i)^404|\\b404\\b|not.?found',
+                    '(?i)^404|\\b404\\b|not.?found|does not exist',
                     '(?i)^4\\d\\d|bad.?request|invalid|validation|unprocessable|too.?(?:large|long)',
                     '(?i)cancel|abort',
                     '(?i)connect|econn|epipe|fetch failed|protocol.?error|socket|network|dns|\\bssl|certificate',
@@ -253,7 +253,7 @@ WITH
             toUInt64(if(emitted_total > emitted_input + emitted_output, emitted_total - emitted_input - emitted_output, 0)) AS left_out,
             multiIf(
                 langfuse_json != '' OR reasoning_tokens = 0, emitted_output,
-                left_out = reasoning_tokens OR toUInt64OrZero(extract(usage_text, 'candidates_token_count[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
+                left_out = reasoning_tokens OR toUInt64OrZero(extract(usage_text, 'candidates(?:_token_c|TokenC)ount[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
                 emitted_output) AS output_tokens,
             multiIf(
                 slots['ttft_seconds'] != '', toFloat64OrNull(slots['ttft_seconds']),

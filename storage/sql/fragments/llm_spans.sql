@@ -30,7 +30,8 @@
         SELECT
             *,
             multiIf(
-                SpanName = 'raw_gen_ai_request', '',
+                -- Logfire tells of each span that begins by one that repeats it.
+                SpanName = 'raw_gen_ai_request' OR slots['logfire_span_type'] = 'pending_span', '',
                 slots['guardrail'] != '', 'guardrail',
                 -- The server's side of a tool call is the same tool call again.
                 slots['mcp_method'] != '' AND (SpanKind = 'Server' OR hinted_role != 'tool'), 'mcp',
