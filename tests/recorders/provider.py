@@ -19,7 +19,7 @@ from tests.recorders import anthropic_api, bedrock_api, cohere_api, gemini_api, 
 from tests.recorders.answers import Answer, Failure, Request
 from tests.recorders.ledger import Ledger
 
-PROVIDERS = {"mistral": "mistral_ai", "gemini": "gcp.gemini", "bedrock": "aws.bedrock"}
+PROVIDERS = {"mistral": "mistral_ai", "gemini": "gcp.gemini", "vertex": "gcp.vertex_ai", "bedrock": "aws.bedrock"}
 ROUTES: tuple[tuple[str, Callable[[Request], Answer]], ...] = (
     (r"/chat/completions$", openai_api.chat),
     (r"^/cohere/v[12]/chat$", cohere_api.chat),
@@ -32,6 +32,7 @@ ROUTES: tuple[tuple[str, Callable[[Request], Answer]], ...] = (
     (r"/embeddings$", openai_api.embeddings),
     (r"/v1/messages$", anthropic_api.messages),
     (r"/model/(?P<model>[^/]+)/(?P<method>converse|converse-stream)$", bedrock_api.converse),
+    (r"/model/(?P<model>[^/]+)/invoke$", bedrock_api.invoke),
     (r"/models/(?P<model>[^/:]+):(?P<method>generateContent|streamGenerateContent)$", gemini_api.generate),
 )
 
