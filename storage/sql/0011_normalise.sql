@@ -193,7 +193,7 @@ WITH
                 'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:prompt|input)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
                 'output_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:completion|output)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
                 'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)')))))) AS usage_details,
-            input_text != '' OR output_text != '' OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
+            input_text NOT IN ('', '0') OR output_text NOT IN ('', '0') OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), greatest(
                 arraySum(pair -> if(match(pair.1, '^input(?:_(?:audio|image|text|video)(?:_tokens)?)?$'), pair.2, 0), langfuse_counts),
                 arrayMax(pair -> if(pair.1 IN ('prompt_tokens', 'input_tokens'), pair.2, 0), langfuse_counts))) AS emitted_input,
@@ -231,10 +231,10 @@ WITH
                     '(?i)^404|\\b404\\b|not.?found|does not exist',
                     '(?i)^4\\d\\d|bad.?request|invalid|validation|unprocessable|too.?(?:large|long)',
                     '(?i)cancel|abort',
-                    '(?i)connect|econn|epipe|fetch failed|protocol.?error|socket|network|dns|\\bssl|certificate',
+                    '(?i)connect|i/o error|ioexception|failed to respond|econn|epipe|fetch failed|protocol.?error|socket|network|dns|\\bssl|certificate',
                     '(?i)^5\\d\\d|(?:code|status)\\D{0,5}5\\d\\d|internal.?(?:server|error)|bad.?gateway|model.?(?:stream.?)?error|server.?error|server had an error|api.?error',
                     ''])), [concat(slots['http_status'], ' ', error_type), error_text])) AS error_classes,
-            lower(slots['streaming']) IN ('true', '1') OR JSONExtractBool(invocation_json, 'stream')
+            lower(slots['streaming']) IN ('true', '1', 'conversestream', 'invokemodelwithresponsestream') OR JSONExtractBool(invocation_json, 'stream')
                 OR match(slots['vercel_operation'], 'doStream$') OR slots['operation'] = 'streamText' OR slots['logfire_span_type'] = 'log' AS says_streaming
         FROM calls
     ),
