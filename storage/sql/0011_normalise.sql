@@ -340,7 +340,7 @@ SELECT
         slots['span_type'] = 'llm_request' OR position(scope, 'claude_code') > 0, 'claude-code',
         startsWith(scope, 'com.anthropic.sdk'), 'anthropic-sdk',
         startsWith(scope, 'github.com/grafana/'), 'agento11y',
-        match(scope, '^@?(?:logfire|pydantic-ai|openlit|litellm|strands)\\b'), extract(scope, '^@?(logfire|pydantic-ai|openlit|litellm|strands)'),
+        match(scope, '^@?(?:logfire|pydantic-ai|openlit|litellm|strands|genkit|langsmith)\\b'), extract(scope, '^@?(logfire|pydantic-ai|openlit|litellm|strands|genkit|langsmith)'),
         slots['request_type'] != '' OR priced.attributes['gen_ai.is_streaming'] != ''
             OR match(scope, '^@traceloop/|^opentelemetry\\.instrumentation\\.(?:openai|anthropic|bedrock|cohere|groq|mistralai|ollama|vertexai|google_generativeai|langchain)(?:\\.v\\d)?$'), 'openllmetry',
         priced.attributes['gen_ai.provider.name'] != '', 'otel',

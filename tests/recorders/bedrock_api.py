@@ -62,7 +62,9 @@ def invoke(request: Request) -> Answer:
         answer = anthropic_api.messages(replace(request, json={**request.json, "model": model}))
     except Failure as failure:
         kind = ERRORS.get(failure.status, "InternalServerException")
-        raise Failure(failure.status, {"message": failure.body["error"]["message"]}, {"x-amzn-ErrorType": kind}) from None
+        raise Failure(
+            failure.status, {"message": failure.body["error"]["message"]}, {"x-amzn-ErrorType": kind}
+        ) from None
     request.ledger.calls[-1].response_model = ""
     return answer
 

@@ -1,5 +1,5 @@
 // LangSmith for Node with its spans sent over OTLP: traceable functions with a client of OpenAI, and the AI SDK.
-import { load, project, run, without } from './node_common.mjs'
+import { load, project, providers, run, without } from './node_common.mjs'
 import { scenarios as openai } from './node_openai_scripts.mjs'
 
 process.env.LANGSMITH_TRACING = 'true'
@@ -9,7 +9,10 @@ process.env.LANGSMITH_ENDPOINT = process.env.PROVIDER_URL
 process.env.LANGSMITH_PROJECT = 'assistant'
 
 const { initializeOTEL } = project('langsmith/experimental/otel/setup')
-const processor = initializeOTEL({ exporterConfig: { url: `${process.env.PROVIDER_URL}/otlp/v1/traces` } }).DEFAULT_LANGSMITH_SPAN_PROCESSOR
+const { LangSmithOTLPTraceExporter } = project('langsmith/experimental/otel/exporter')
+const { LangSmithOTLPSpanProcessor } = project('langsmith/experimental/otel/processor')
+const processor = new LangSmithOTLPSpanProcessor(new LangSmithOTLPTraceExporter({ url: `${process.env.PROVIDER_URL}/otlp/v1/traces` }))
+initializeOTEL({ globalTracerProvider: providers([processor]).tracers })
 const { wrapOpenAI } = project('langsmith/wrappers/openai')
 const { traceable } = project('langsmith/traceable')
 const { Client } = project('langsmith')
