@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.recorders import anthropic_api, bedrock_api, cohere_api, gemini_api, ollama_api, openai_api
+from tests.recorders import anthropic_api, bedrock_api, cohere_api, gemini_api, ollama_api, openai_api, qdrant_api
 from tests.recorders.answers import Answer, Failure, Request
 from tests.recorders.ledger import Ledger
 
@@ -28,6 +28,7 @@ ROUTES: tuple[tuple[str, Callable[[Request], Answer]], ...] = (
     (r"^/ollama/api/chat$", ollama_api.chat),
     (r"^/ollama/api/generate$", ollama_api.generate),
     (r"^/ollama/api/embed(?:dings)?$", ollama_api.embed),
+    (r"^/qdrant/collections/[^/]+/points/search$", qdrant_api.search),
     (r"/responses$", openai_api.responses),
     (r"/embeddings$", openai_api.embeddings),
     (r"/v1/messages$", anthropic_api.messages),

@@ -1,4 +1,4 @@
-// OpenLLMetry for Node on Bedrock, Cohere, LlamaIndex, Together and Vertex AI.
+// OpenLLMetry for Node on Bedrock, Cohere, LlamaIndex, Qdrant, Together and Vertex AI.
 import { WEATHER, project, providers, run } from './node_common.mjs'
 
 const { tracers, flush } = providers()
@@ -49,6 +49,10 @@ const gemini = () => {
 }
 const contents = (text) => ({ contents: [{ role: 'user', parts: [{ text }] }] })
 
+const qdrant = project('@qdrant/js-client-rest')
+instrument('qdrant', 'QdrantInstrumentation', qdrant)
+const documents = new qdrant.QdrantClient({ url, prefix: '/qdrant', port: null, checkCompatibility: false })
+
 // A failed call of Together leaves its span open.
 await run({
   bedrock_invoke: () => invoke('Capital of France?'),
@@ -61,6 +65,7 @@ await run({
   llamaindex_chat: () => llm().chat({ messages: user('Capital of France?') }),
   llamaindex_stream: async () => all(llm().chat({ messages: user('Capital of France?'), stream: true })),
   error_llamaindex_429: () => llm().chat({ messages: user('#429') }),
+  qdrant_search: () => documents.search('documents', { vector: [0.25, -0.5, 0.125], limit: 1, with_payload: true, filter: { must: [{ key: 'city', match: { value: 'Paris' } }] } }),
   vertexai_chat: () => gemini().generateContent(contents('Capital of France?')),
   vertexai_stream: async () => all((await gemini().generateContentStream(contents('Capital of France?'))).stream),
   vertexai_tools: () => gemini().generateContent({ ...contents('Weather in Paris?'), tools: [{ functionDeclarations: [WEATHER] }] }),
