@@ -8,5 +8,11 @@ from tests.recorders.answers import Answer, Request
 
 
 def search(request: Request) -> Answer:
-    point = {"id": 1, "version": 1, "score": 0.9, "payload": {"text": "Paris is in France."}, "vector": [0.25, -0.5, 0.125]}
+    point = {
+        "id": 1,
+        "version": 1,
+        "score": 0.9,
+        "payload": {"text": "Paris is in France."},
+        "vector": [0.25, -0.5, 0.125],
+    }
     return Answer("application/json", json.dumps({"result": [point], "status": "ok", "time": 0.001}).encode())
