@@ -66,7 +66,8 @@ class ContentKeys:
     def has(self, key: str, scope: str = "") -> bool:
         """Whether an attribute of this name holds what people, models or tools said; of a span, with its instrumentation
         scope."""
-        return _listed(key) in self._attributes or f"{scope}:{key}" in self._attributes
+        name = _listed(key)
+        return name in self._attributes or f"{scope}:{name}" in self._attributes
 
 
 def check_keys(keys: Iterable[ContentKey], meanings: Mapping[str, str]) -> None:

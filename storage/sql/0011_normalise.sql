@@ -182,9 +182,9 @@ WITH
             *,
             dictGetOrDefault('${database}.llm_provider', 'provider', emitted_provider,
                 dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS provider,
-            -- LiteLLM says which API a model is behind, Langfuse keeps the quotes of JSON.
-            arrayMap(name -> if(match(name, '^"|/') AND (startsWith(name, '"') OR position(scope, 'litellm') > 0),
-                replaceRegexpOne(trim(BOTH '"' FROM name), '^(?:(?:openai|anthropic|gemini|vertex_ai|bedrock|azure|azure_ai|mistral|cohere|groq|deepseek|together_ai|fireworks_ai|ollama|xai|perplexity)/)?(?:converse/|responses/|invoke/)?', ''), name), [
+            -- LiteLLM and Genkit say which API a model is behind, Langfuse keeps the quotes of JSON.
+            arrayMap(name -> if(match(name, '^"|/') AND (startsWith(name, '"') OR match(scope, 'litellm|^genkit')),
+                replaceRegexpOne(trim(BOTH '"' FROM name), '^(?:(?:openai|anthropic|gemini|vertex_ai|bedrock|azure|azure_ai|mistral|cohere|groq|deepseek|together_ai|fireworks_ai|ollama|xai|perplexity|googleai|vertexai|modelgarden|azure-openai|aws-bedrock|amazon-bedrock)/)?(?:converse/|responses/|invoke/)?', ''), name), [
                 arrayFirst(name -> name != '', [slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]),
                 arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')])]) AS models,
             models[1] AS request_model,
@@ -193,7 +193,7 @@ WITH
                 'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:prompt|input)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
                 'output_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:completion|output)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
                 'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)')))))) AS usage_details,
-            input_text != '' OR output_text != '' OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
+            input_text NOT IN ('', '0') OR output_text NOT IN ('', '0') OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), greatest(
                 arraySum(pair -> if(match(pair.1, '^input(?:_(?:audio|image|text|video)(?:_tokens)?)?$'), pair.2, 0), langfuse_counts),
                 arrayMax(pair -> if(pair.1 IN ('prompt_tokens', 'input_tokens'), pair.2, 0), langfuse_counts))) AS emitted_input,
@@ -205,7 +205,7 @@ WITH
                 cached_text != '', toUInt64OrZero(substringIndex(cached_text, '.', 1)),
                 usage_text = '', 0,
                 toUInt64OrZero(extract(usage_text,
-                    '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens|input_cache_read|cached_content_token_count|cachedContentTokenCount|cacheReadInputTokens)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
+                    '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens|input_cache_read|cached_content_token_count|cachedContentTokenCount|cacheReadInputTokens|cache_read)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
             if(slots['cache_write_1h_tokens'] = '' AND usage_text != '', toUInt64OrZero(extract(usage_text, 'ephemeral_1h_input_tokens[''"]?[=:] ?(\\d+)')),
                 toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1))) AS cache_write_1h_tokens,
             multiIf(
@@ -213,11 +213,11 @@ WITH
                 slots['cache_write_5m_tokens'] != '' OR slots['cache_write_1h_tokens'] != '',
                     toUInt64OrZero(substringIndex(slots['cache_write_5m_tokens'], '.', 1)) + toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1)),
                 usage_text = '', 0,
-                toUInt64OrZero(extract(usage_text, '(?:cache_creation_input_tokens|input_cache_creation|cache_write_tokens|cacheCreationInputTokens|cacheWriteInputTokens)[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
+                toUInt64OrZero(extract(usage_text, '(?:cache_creation_input_tokens|input_cache_creation|cache_write_tokens|cacheCreationInputTokens|cacheWriteInputTokens|cache_creation)[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
             multiIf(
                 reasoning_text != '', toUInt64OrZero(substringIndex(reasoning_text, '.', 1)),
                 usage_text = '', 0,
-                toUInt64OrZero(extract(usage_text, '(?:reasoning_tokens|output_reasoning|thoughts_token_count|thoughtsTokenCount)[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
+                toUInt64OrZero(extract(usage_text, '(?:reasoning_tokens|output_reasoning|thoughts_token_count|thoughtsTokenCount|"reasoning)[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
             -- The status code and the type tell most; a 400 or an unknown type is told by the message.
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],
@@ -228,13 +228,13 @@ WITH
                     '(?i)content.?filter|content.?(?:management.?)?policy|safety|responsible.?ai|(?:response|prompt) was (?:filtered|blocked)|blocked.?prompt|recitation|guardrail',
                     '(?i)timeout|timed.?out|deadline|^408|^504',
                     '(?i)^401|^403|\\b40[13]\\b|authentication|unauthenticated|permission|access.?denied|unauthorized|forbidden|credentials|expired.?token|unrecognized.?client|(?:invalid|incorrect).?api.?key|api.?key.{0,20}(?:invalid|incorrect|expired)',
-                    '(?i)^404|\\b404\\b|not.?found',
+                    '(?i)^404|\\b404\\b|not.?found|does not exist',
                     '(?i)^4\\d\\d|bad.?request|invalid|validation|unprocessable|too.?(?:large|long)',
                     '(?i)cancel|abort',
-                    '(?i)connect|econn|epipe|fetch failed|protocol.?error|socket|network|dns|\\bssl|certificate',
+                    '(?i)connect|i/o error|ioexception|failed to respond|econn|epipe|fetch failed|protocol.?error|socket|network|dns|\\bssl|certificate',
                     '(?i)^5\\d\\d|(?:code|status)\\D{0,5}5\\d\\d|internal.?(?:server|error)|bad.?gateway|model.?(?:stream.?)?error|server.?error|server had an error|api.?error',
                     ''])), [concat(slots['http_status'], ' ', error_type), error_text])) AS error_classes,
-            lower(slots['streaming']) IN ('true', '1') OR JSONExtractBool(invocation_json, 'stream')
+            lower(slots['streaming']) IN ('true', '1', 'conversestream', 'invokemodelwithresponsestream') OR JSONExtractBool(invocation_json, 'stream')
                 OR match(slots['vercel_operation'], 'doStream$') OR slots['operation'] = 'streamText' OR slots['logfire_span_type'] = 'log' AS says_streaming
         FROM calls
     ),
@@ -253,7 +253,7 @@ WITH
             toUInt64(if(emitted_total > emitted_input + emitted_output, emitted_total - emitted_input - emitted_output, 0)) AS left_out,
             multiIf(
                 langfuse_json != '' OR reasoning_tokens = 0, emitted_output,
-                left_out = reasoning_tokens OR toUInt64OrZero(extract(usage_text, 'candidates_token_count[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
+                left_out = reasoning_tokens OR toUInt64OrZero(extract(usage_text, 'candidates(?:_token_c|TokenC)ount[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
                 emitted_output) AS output_tokens,
             multiIf(
                 slots['ttft_seconds'] != '', toFloat64OrNull(slots['ttft_seconds']),
@@ -340,7 +340,7 @@ SELECT
         slots['span_type'] = 'llm_request' OR position(scope, 'claude_code') > 0, 'claude-code',
         startsWith(scope, 'com.anthropic.sdk'), 'anthropic-sdk',
         startsWith(scope, 'github.com/grafana/'), 'agento11y',
-        match(scope, '^@?(?:logfire|pydantic-ai|openlit|litellm|strands)\\b'), extract(scope, '^@?(logfire|pydantic-ai|openlit|litellm|strands)'),
+        match(scope, '^@?(?:logfire|pydantic-ai|openlit|litellm|strands|genkit|langsmith)\\b'), extract(scope, '^@?(logfire|pydantic-ai|openlit|litellm|strands|genkit|langsmith)'),
         slots['request_type'] != '' OR priced.attributes['gen_ai.is_streaming'] != ''
             OR match(scope, '^@traceloop/|^opentelemetry\\.instrumentation\\.(?:openai|anthropic|bedrock|cohere|groq|mistralai|ollama|vertexai|google_generativeai|langchain)(?:\\.v\\d)?$'), 'openllmetry',
         priced.attributes['gen_ai.provider.name'] != '', 'otel',

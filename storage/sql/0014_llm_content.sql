@@ -9,8 +9,10 @@ WITH
             ${has_scope_content} AS has_scope_content,
             if(has_content, arrayFirst(value -> value != '', [
                 SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
-                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response']]), '') AS answer,
-            SpanAttributes['openinference.span.kind'] != '' AS is_openinference,
+                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response'], SpanAttributes['genkit:output']]), '') AS answer,
+            SpanAttributes['genkit:metadata:subtype'] = 'model' AS is_genkit,
+            -- Genkit and LangSmith pass on the response of the provider as well.
+            is_genkit OR SpanAttributes['openinference.span.kind'] != '' OR SpanAttributes['langsmith.span.kind'] != '' AS is_openinference,
             -- Some instrumentations leave the system prompt and the tools among the parameters.
             if(is_openinference, SpanAttributes['llm.invocation_parameters'], '') AS parameters,
             match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions)":') AS parameters_tell
@@ -28,7 +30,7 @@ WITH
         FROM looked_at
     )
 SELECT
-    * EXCEPT (has_content, has_scope_content, answer, is_openinference, parameters, parameters_tell)
+    * EXCEPT (has_content, has_scope_content, answer, is_genkit, is_openinference, parameters, parameters_tell)
     REPLACE (
         if(answer != '' OR parameters_tell,
             mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
@@ -38,7 +40,9 @@ SELECT
                 'llm_hub.response_model', if(is_openinference AND stripped.SpanAttributes['llm.response.model_name'] = '', ${answer_model}, ''),
                 'llm_hub.usage', if((is_openinference AND stripped.SpanAttributes['llm.token_count.prompt_details.cache_read'] = '') OR stripped.ScopeName = 'gcp.vertex.agent', ${answer_usage}, ''),
                 'llm_hub.finish_reasons', if(stripped.SpanAttributes['gen_ai.response.finish_reasons'] = '', ${answer_finish}, ''))),
-                'Map(LowCardinality(String), String)')),
+                'Map(LowCardinality(String), String)'),
+                -- Genkit has the counts of tokens in its output alone.
+                CAST(arrayMap(pair -> (concat('genkit:usage:', pair.1), pair.2), JSONExtractKeysAndValuesRaw(if(is_genkit, answer, ''), 'usage')), 'Map(LowCardinality(String), String)')),
             stripped.SpanAttributes) AS SpanAttributes
     ),
     true AS FromHub

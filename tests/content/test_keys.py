@@ -15,6 +15,7 @@ from storage.embedded import EmbeddedStore
 from tests.content.sending import content, send, span
 
 OWN = (ContentKey("app.question", "input"), ContentKey("reply", "output", "acme.bot"))
+TURNS = {"app.turns.0.text": "one", "app.turns.1.text": "two"}
 
 
 @pytest.fixture
@@ -36,11 +37,17 @@ def test_attributes_of_your_own_are_content(own_keys: EmbeddedStore) -> None:
     assert row["attributes"] == {"app.turns.0.text": "kept", "app.name": "bot"}
 
 
-def test_a_flattened_list_is_known_by_what_stands_before_its_numbers(llm_store: EmbeddedStore) -> None:
-    reference.load(llm_store, content_keys=[ContentKey("app.turns", "input")])
-    send(llm_store, "own-list", span({"app.turns.0.text": "one", "app.turns.1.text": "two"}))
+@pytest.mark.parametrize("scope", ["", "acme.bot"])
+def test_a_flattened_list_is_known_by_what_stands_before_its_numbers(llm_store: EmbeddedStore, scope: str) -> None:
+    tenant = f"own-list {scope}"
+    reference.load(llm_store, content_keys=[ContentKey("app.turns", "input", scope)])
+    send(llm_store, tenant, span(TURNS, scope=scope))
     reference.load(llm_store)
-    assert [row["text"] for row in content(llm_store, "own-list")] == ['{"text":"one"}', '{"text":"two"}']
+    assert [row["text"] for row in content(llm_store, tenant)] == ['{"text":"one"}', '{"text":"two"}']
+    (row,) = llm_store.rows(
+        "SELECT SpanAttributes AS attributes FROM otel_traces WHERE Tenant = {t:String}", params={"t": tenant}
+    )
+    assert row["attributes"] == {}
 
 
 def test_what_a_convention_says_is_preferred(own_keys: EmbeddedStore) -> None:

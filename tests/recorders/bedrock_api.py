@@ -6,9 +6,11 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
+from tests.recorders import anthropic_api
 from tests.recorders.answers import TEXT, Answer, Failure, Request, Tool, pieces
 from tests.recorders.ledger import Call
 
@@ -51,6 +53,20 @@ def converse(request: Request) -> Answer:
     message: dict[str, Any] = {"role": "assistant", "content": content or [{"text": TEXT}]}
     end = {"stopReason": REASONS[call.finish], "usage": _usage(call), "metrics": {"latencyMs": 12}}
     return Answer("application/json", json.dumps({"output": {"message": message}, **end}).encode())
+
+
+def invoke(request: Request) -> Answer:
+    """A model in its maker's own words: here Claude."""
+    model = unquote(request.path["model"])
+    try:
+        answer = anthropic_api.messages(replace(request, json={**request.json, "model": model}))
+    except Failure as failure:
+        kind = ERRORS.get(failure.status, "InternalServerException")
+        raise Failure(
+            failure.status, {"message": failure.body["error"]["message"]}, {"x-amzn-ErrorType": kind}
+        ) from None
+    request.ledger.calls[-1].response_model = ""
+    return answer
 
 
 def _usage(call: Call) -> dict[str, int]:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.recorders import anthropic_api, bedrock_api, cohere_api, gemini_api, ollama_api, openai_api
+from tests.recorders import anthropic_api, bedrock_api, cohere_api, gemini_api, ollama_api, openai_api, qdrant_api
 from tests.recorders.answers import Answer, Failure, Request
 from tests.recorders.ledger import Ledger
 
-PROVIDERS = {"mistral": "mistral_ai", "gemini": "gcp.gemini", "bedrock": "aws.bedrock"}
+PROVIDERS = {"mistral": "mistral_ai", "gemini": "gcp.gemini", "vertex": "gcp.vertex_ai", "bedrock": "aws.bedrock"}
 ROUTES: tuple[tuple[str, Callable[[Request], Answer]], ...] = (
     (r"/chat/completions$", openai_api.chat),
     (r"^/cohere/v[12]/chat$", cohere_api.chat),
@@ -28,10 +28,12 @@ ROUTES: tuple[tuple[str, Callable[[Request], Answer]], ...] = (
     (r"^/ollama/api/chat$", ollama_api.chat),
     (r"^/ollama/api/generate$", ollama_api.generate),
     (r"^/ollama/api/embed(?:dings)?$", ollama_api.embed),
+    (r"^/qdrant/collections/[^/]+/points/search$", qdrant_api.search),
     (r"/responses$", openai_api.responses),
     (r"/embeddings$", openai_api.embeddings),
     (r"/v1/messages$", anthropic_api.messages),
     (r"/model/(?P<model>[^/]+)/(?P<method>converse|converse-stream)$", bedrock_api.converse),
+    (r"/model/(?P<model>[^/]+)/invoke$", bedrock_api.invoke),
     (r"/models/(?P<model>[^/:]+):(?P<method>generateContent|streamGenerateContent)$", gemini_api.generate),
 )
 

@@ -36,8 +36,10 @@ PACKAGES = re.compile(
     r"^(?:open(?:ai|telemetry-(?:sdk|instrumentation-(?!httpx|requests|urllib|threading|logging).*|util-genai))|openinference-.*|anthropic|"
     r"langchain(?:-openai|-core)?|langgraph|strands-agents|google-(?:adk|genai)|mcp|pydantic-ai(?:-slim)?|logfire|langfuse|litellm|openlit|"
     r"traceloop-sdk|smolagents|llama-index-(?:core|llms-openai)|crewai|semantic-kernel|haystack-ai|instructor|agento11y.*|openai-agents|"
-    r"agent-framework-.*|agno|dspy|boto3|mistralai|groq|cohere|ollama|together|portkey-ai|chromadb|qdrant-client|lancedb|autogen-.*|ai|"
-    r"@(?:ai-sdk|traceloop|arizeai|langfuse|langchain|mastra|openai|anthropic-ai)/.*|@opentelemetry/instrumentation-.+)$"
+    r"agent-framework-.*|agno|dspy|boto3|mistralai|groq|cohere(?:-ai)?|ollama|together(?:-ai)?|llamaindex|portkey-ai|chromadb|qdrant-client|lancedb|autogen-.*|ai|"
+    r"genkit|langsmith|langfuse-.*|@(?:ai-sdk|traceloop|arizeai|langfuse|langchain|mastra|openai|anthropic-ai|genkit-ai|pydantic|aws-sdk|google-cloud|llamaindex)/.*|@opentelemetry/instrumentation-.+|"
+    r"spring-(?:boot|ai-(?:openai|anthropic|client-chat))|micrometer-tracing-bridge-otel|langchain4j.*|openai-java|bedrockruntime|"
+    r"opentelemetry-(?:openai-java|aws-sdk)-.*)$"
 )
 
 
@@ -147,6 +149,10 @@ def _packages(interpreter: str) -> dict[str, str]:
             ["npm", "ls", "--json", "--depth=0"], capture_output=True, text=True, cwd=os.environ["NODE_PROJECT"]
         )
         found = {name: info["version"] for name, info in json.loads(listed.stdout)["dependencies"].items()}
+    elif Path(interpreter).name == "java":
+        # Maven's repository: artifact/version/artifact-version.jar.
+        jars = [Path(jar) for jar in os.environ["CLASSPATH"].split(os.pathsep)]
+        found = {jar.parent.parent.name: jar.parent.name for jar in jars}
     else:
         code = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
         found = json.loads(subprocess.run([interpreter, "-c", code], capture_output=True, text=True).stdout)

@@ -216,7 +216,7 @@ def test_rule_7_cost_is_computed_and_the_reported_one_is_kept_beside_it(one: Cal
     assert row["price_version"].startswith("genai-prices ")
 
 
-@pytest.mark.parametrize("nothing", ["", "None", "null", "undefined", "__REDACTED__", "<REDACTED>", "[]", "{}"])
+@pytest.mark.parametrize("nothing", ["", "None", "none", "null", "undefined", "__REDACTED__", "<REDACTED>", "[]", "{}"])
 def test_rule_8_placeholders_are_no_values(one: Callable[..., Row], nothing: str) -> None:
     row = one({**CHAT, **USAGE, "gen_ai.user": nothing, "langfuse.user.id": "u-1", "session.id": nothing})
     assert (row["user_id"], row["session_id"]) == ("u-1", "")

@@ -30,7 +30,8 @@
         SELECT
             *,
             multiIf(
-                SpanName = 'raw_gen_ai_request', '',
+                -- Logfire tells of each span that begins by one that repeats it.
+                SpanName = 'raw_gen_ai_request' OR slots['logfire_span_type'] = 'pending_span', '',
                 slots['guardrail'] != '', 'guardrail',
                 -- The server's side of a tool call is the same tool call again.
                 slots['mcp_method'] != '' AND (SpanKind = 'Server' OR hinted_role != 'tool'), 'mcp',
@@ -49,7 +50,8 @@
             arrayFirst(type -> type != '', [
                 slots['error_type'],
                 -- A call that was retried and went well may have recorded exceptions, too.
-                if(StatusCode = 'Error' OR slots['level'] = 'ERROR',
+                -- LangSmith marks a run as good when it begins, and that stays.
+                if(StatusCode = 'Error' OR slots['level'] = 'ERROR' OR startsWith(ScopeName, 'langsmith'),
                     arrayFirst(type -> type != '', arrayMap(event -> event['exception.type'], Events.Attributes)), ''),
                 -- Some tell of a failure by the reason alone.
                 if(StatusCode = 'Error' OR slots['level'] = 'ERROR' OR slots['finish_reasons'] IN ('error', '["error"]'), '_OTHER', ''),
