@@ -251,9 +251,11 @@ WITH
                 emitted_input < cached_input_tokens + cache_write_tokens) AS input_was_exclusive,
             -- A total that is more than the sum tells what one of them left out; Google's candidates never include the thoughts.
             toUInt64(if(emitted_total > emitted_input + emitted_output, emitted_total - emitted_input - emitted_output, 0)) AS left_out,
+            left_out > 0 AND (left_out = reasoning_tokens OR reasoning_tokens = 0 AND left_out != cached_input_tokens AND position(model, 'gemini') > 0) AS thoughts_left_out,
             multiIf(
-                langfuse_json != '' OR reasoning_tokens = 0, emitted_output,
-                left_out = reasoning_tokens OR toUInt64OrZero(extract(usage_text, 'candidates_token_count[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
+                langfuse_json != '', emitted_output,
+                thoughts_left_out, emitted_output + left_out,
+                reasoning_tokens > 0 AND toUInt64OrZero(extract(usage_text, 'candidates_token_count[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
                 emitted_output) AS output_tokens,
             multiIf(
                 slots['ttft_seconds'] != '', toFloat64OrNull(slots['ttft_seconds']),
@@ -268,7 +270,7 @@ WITH
                 NULL) AS ttft,
             multiIf(
                 input_was_exclusive, emitted_input + cached_input_tokens + cache_write_tokens,
-                left_out > 0 AND left_out != reasoning_tokens AND emitted_output > 0 AND slots['token_semantics'] != 'inclusive', emitted_input + left_out,
+                left_out > 0 AND NOT thoughts_left_out AND emitted_output > 0 AND slots['token_semantics'] != 'inclusive', emitted_input + left_out,
                 emitted_input) AS input_tokens,
             ${short_key} AS short_key,
             ${price_id} AS price_id
