@@ -9,7 +9,8 @@ WITH
             if(has_content, arrayFirst(value -> value != '', [
                 SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
                 SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response']]), '') AS answer,
-            SpanAttributes['openinference.span.kind'] != '' AS is_openinference,
+            -- LangSmith keeps the response as it came, too.
+            SpanAttributes['openinference.span.kind'] != '' OR ScopeName = 'langsmith' AS is_openinference,
             -- Some instrumentations leave the system prompt and the tools among the parameters.
             if(is_openinference, SpanAttributes['llm.invocation_parameters'], '') AS parameters,
             match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions)":') AS parameters_tell

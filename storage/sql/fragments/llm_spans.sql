@@ -21,7 +21,7 @@
             slots['input_tokens'] != '' OR slots['output_tokens'] != '' OR slots['langfuse_usage'] != '' AS says_usage,
             slots['request_model'] != '' OR slots['response_model'] != '' OR slots['model_name'] != '' AS says_model,
             startsWith(ScopeName, 'logfire') AND slots['logfire_span_type'] = 'log' AS is_stream_end,
-            slots['openinference_kind'] != '' AS is_openinference,
+            slots['openinference_kind'] != '' OR ScopeName = 'langsmith' AS is_openinference,
             slots['output_content'] AS answer
         FROM slotted
     ),
@@ -30,7 +30,7 @@
         SELECT
             *,
             multiIf(
-                SpanName = 'raw_gen_ai_request', '',
+                SpanName IN ('raw_gen_ai_request', 'Received Proxy Server Request'), '',
                 slots['guardrail'] != '', 'guardrail',
                 -- The server's side of a tool call is the same tool call again.
                 slots['mcp_method'] != '' AND (SpanKind = 'Server' OR hinted_role != 'tool'), 'mcp',
@@ -43,6 +43,8 @@
                 hinted_role = 'llm' AND ScopeName = 'openinference.instrumentation.llama_index' AND StatusCode != 'Error' AND NOT says_usage AND slots['response_id'] = '' AND slots['finish_reasons'] = '', 'umbrella',
                 hinted_role != '', hinted_role,
                 says_usage AND says_model, 'llm',
+                -- LiteLLM's proxy copies the asked model on all its spans.
+                attributes['litellm.api_key.hash'] != '', '',
                 says_usage OR says_model OR arrayExists(key -> match(key, '(?i)(?:^|[._-])(?:llm|gen_?ai|prompt|completion|tokens)(?:[._-]|$)'), mapKeys(attributes)), 'unmapped',
                 arrayExists(name -> dictHas('${database}.llm_event_name', name), Events.Name), 'carrier',
                 '') AS role,
