@@ -253,7 +253,7 @@ WITH
                 slots['token_semantics'] = 'inclusive', false,
                 match(scope, '^github\\.com/grafana/sigil|agento11y|claude_code|^@(?:traceloop|openlit)/instrumentation-anthropic|^openlit\\.instrumentation\\.anthropic|^opentelemetry\\.instrumentation\\.(?:genai\\.|botocore\\.)?bedrock') OR slots['span_type'] = 'llm_request' OR position(langfuse_json, '"input_cache') > 0, true,
                 -- Anthropic's own counts, passed on.
-                position(usage_text, 'cache_read_input_tokens') > 0 AND toUInt64OrZero(extract(usage_text, '"input_tokens": ?(\\d+)')) = emitted_input, true,
+                position(usage_text, 'cache_read_input_tokens') > 0 AND NOT startsWith(scope, 'mlflow') AND toUInt64OrZero(extract(usage_text, '"input_tokens": ?(\\d+)')) = emitted_input, true,
                 emitted_input < cached_input_tokens + cache_write_tokens) AS input_was_exclusive,
             -- A total that is more than the sum tells what one of them left out; Google's candidates never include the thoughts.
             toUInt64(if(emitted_total > emitted_input + emitted_output, emitted_total - emitted_input - emitted_output, 0)) AS left_out,

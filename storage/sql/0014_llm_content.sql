@@ -8,12 +8,12 @@ WITH
             ${content_possible} AS has_content,
             if(has_content, arrayFirst(value -> value != '', [
                 SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
-                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response']]), '') AS answer,
-            -- LangSmith keeps the response as it came, too.
-            SpanAttributes['openinference.span.kind'] != '' OR ScopeName = 'langsmith' AS is_openinference,
+                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response'], SpanAttributes['mlflow.spanOutputs']]), '') AS answer,
+            -- LangSmith and MLflow keep the response as it came, too.
+            SpanAttributes['openinference.span.kind'] != '' OR ScopeName IN ('langsmith', 'mlflow.tracing.provider') AS is_openinference,
             -- Some instrumentations leave the system prompt and the tools among the parameters.
             if(is_openinference, SpanAttributes['llm.invocation_parameters'], '') AS parameters,
-            match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions)":') AS parameters_tell
+            match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions|kwargs)":') AS parameters_tell
         FROM otlp_spans
         WHERE reason = ''
     ),
@@ -33,7 +33,7 @@ SELECT
         if(answer != '' OR parameters_tell,
             mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
                 'llm.invocation_parameters', if(parameters_tell, concat('{', arrayStringConcat(arrayMap(pair -> concat('"', pair.1, '":', pair.2), arrayFilter(
-                    pair -> pair.1 NOT IN ('system', 'instructions', 'messages', 'input', 'prompt', 'contents', 'tools', 'functions'), JSONExtractKeysAndValuesRaw(parameters))), ','), '}'), ''),
+                    pair -> pair.1 NOT IN ('system', 'instructions', 'messages', 'input', 'prompt', 'contents', 'tools', 'functions', 'kwargs'), JSONExtractKeysAndValuesRaw(parameters))), ','), '}'), ''),
                 'llm_hub.response_id', if(is_openinference AND stripped.SpanAttributes['gen_ai.response.id'] = '', ${answer_id}, ''),
                 'llm_hub.response_model', if(is_openinference AND stripped.SpanAttributes['llm.response.model_name'] = '', ${answer_model}, ''),
                 'llm_hub.usage', if((is_openinference AND stripped.SpanAttributes['llm.token_count.prompt_details.cache_read'] = '') OR stripped.ScopeName = 'gcp.vertex.agent', ${answer_usage}, ''),

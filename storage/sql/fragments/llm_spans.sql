@@ -21,7 +21,7 @@
             slots['input_tokens'] != '' OR slots['output_tokens'] != '' OR slots['langfuse_usage'] != '' AS says_usage,
             slots['request_model'] != '' OR slots['response_model'] != '' OR slots['model_name'] != '' AS says_model,
             startsWith(ScopeName, 'logfire') AND slots['logfire_span_type'] = 'log' AS is_stream_end,
-            slots['openinference_kind'] != '' OR ScopeName = 'langsmith' AS is_openinference,
+            slots['openinference_kind'] != '' OR ScopeName IN ('langsmith', 'mlflow.tracing.provider') AS is_openinference,
             slots['output_content'] AS answer
         FROM slotted
     ),
@@ -74,7 +74,7 @@ SELECT
     arrayFilter(event -> dictHas('${database}.llm_event_name', event.2), arrayZip(Events.Timestamp, Events.Name, Events.Attributes)) AS events,
     if(is_stream_end, toUInt64(1e9 * least(toFloat64OrZero(slots['duration_seconds']), 86400)), Duration) AS duration,
     arrayFirst((time, name) -> name IN (
-        'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk'),
+        'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk', 'mlflow.chunk.item.0', 'new_token'),
         Events.Timestamp, Events.Name) AS first_token_at,
     error_type,
     if(error_type = '', '', concat(StatusMessage, ' ', slots['error_message'], ' ', arrayFirst(text -> text != '', arrayMap(event -> event['exception.message'], Events.Attributes)))) AS error_text,

@@ -59,10 +59,24 @@ def decorated():
     weather_chain("Which city?")
 
 
-OPENAI = ("chat", "chat_stream", "chat_stream_nousage", "chat_tools", "responses", "responses_stream", "error_429", "error_context")
+OPENAI = (
+    "chat",
+    "chat_stream",
+    "chat_stream_nousage",
+    "chat_tools",
+    "responses",
+    "responses_stream",
+    "error_429",
+    "error_context",
+)
 SCENARIOS = {
     **{name: flushed(call) for name, call in langchain_scripts.SCENARIOS.items() if name != "embeddings"},
-    **{f"{'error_' if name.startswith('error') else ''}openai_{name.removeprefix('error_')}": flushed(wrapped(openai_scripts.SCENARIOS[name])) for name in OPENAI},
+    **{
+        f"{'error_' if name.startswith('error') else ''}openai_{name.removeprefix('error_')}": flushed(
+            wrapped(openai_scripts.SCENARIOS[name])
+        )
+        for name in OPENAI
+    },
     "decorated": flushed(wrapped(decorated)),
 }
 

@@ -73,7 +73,9 @@ def setup(name):
 
 
 def client():
-    return openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-recorded-by-a-test-of-the-hub", max_retries=0)
+    return openai.OpenAI(
+        base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-recorded-by-a-test-of-the-hub", max_retries=0
+    )
 
 
 def ask(model="mini", prompt="Capital of France?", **options):
@@ -113,7 +115,12 @@ def claude(**options):
     """With the API of Anthropic."""
     messages = [{"role": "user", "content": "Capital of France?"}]
     body = {"model": "claude", "max_tokens": 99, "messages": messages, **options}
-    httpx.post(f"http://127.0.0.1:{port}/v1/messages", json=body, headers={"x-api-key": "sk-recorded-by-a-test-of-the-hub"}, timeout=30)
+    httpx.post(
+        f"http://127.0.0.1:{port}/v1/messages",
+        json=body,
+        headers={"x-api-key": "sk-recorded-by-a-test-of-the-hub"},
+        timeout=30,
+    )
 
 
 USAGE = {"stream": True, "stream_options": {"include_usage": True}}
