@@ -185,8 +185,11 @@ WITH
             -- LiteLLM and Genkit say which API a model is behind, Langfuse keeps the quotes of JSON.
             arrayMap(name -> if(match(name, '^"|/') AND (startsWith(name, '"') OR match(scope, 'litellm|^genkit')),
                 replaceRegexpOne(trim(BOTH '"' FROM name), '^(?:(?:openai|anthropic|gemini|vertex_ai|bedrock|azure|azure_ai|mistral|cohere|groq|deepseek|together_ai|fireworks_ai|ollama|xai|perplexity|googleai|vertexai|modelgarden|azure-openai|aws-bedrock|amazon-bedrock)/)?(?:converse/|responses/|invoke/)?', ''), name), [
-                arrayFirst(name -> name != '', [slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]),
-                arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')])]) AS models,
+                arrayFirst(name -> name != '', [slots['served_model'], slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]),
+                -- LiteLLM's proxy answers with the name of the group that it was asked for.
+                if(slots['served_model'] != '' AND slots['response_model'] IN (slots['model_group'], slots['request_model'])
+                        OR scope = 'litellm' AND emitted_provider IN ('openai', 'anthropic', 'bedrock', 'gemini') AND model_name != '' AND NOT startsWith(slots['response_model'], model_name), '',
+                    arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')]))]) AS models,
             models[1] AS request_model,
             models[2] AS response_model,
             if(usage_text = '', slot_details, mapConcat(slot_details, mapFilter((unit, count) -> count > 0, map(
@@ -205,7 +208,7 @@ WITH
                 cached_text != '', toUInt64OrZero(substringIndex(cached_text, '.', 1)),
                 usage_text = '', 0,
                 toUInt64OrZero(extract(usage_text,
-                    '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens|input_cache_read|cached_content_token_count|cachedContentTokenCount|cacheReadInputTokens|cache_read)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
+                    '(?:cached_tokens|input_cached_tokens|cache_read_input_tokens|(?:input_)?cache_read|cached_content_token_count|cachedContentTokenCount|cacheReadInputTokens)[''"]?[=:] ?(\\d+)'))) AS cached_input_tokens,
             if(slots['cache_write_1h_tokens'] = '' AND usage_text != '', toUInt64OrZero(extract(usage_text, 'ephemeral_1h_input_tokens[''"]?[=:] ?(\\d+)')),
                 toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1))) AS cache_write_1h_tokens,
             multiIf(
@@ -213,11 +216,11 @@ WITH
                 slots['cache_write_5m_tokens'] != '' OR slots['cache_write_1h_tokens'] != '',
                     toUInt64OrZero(substringIndex(slots['cache_write_5m_tokens'], '.', 1)) + toUInt64OrZero(substringIndex(slots['cache_write_1h_tokens'], '.', 1)),
                 usage_text = '', 0,
-                toUInt64OrZero(extract(usage_text, '(?:cache_creation_input_tokens|input_cache_creation|cache_write_tokens|cacheCreationInputTokens|cacheWriteInputTokens|cache_creation)[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
+                toUInt64OrZero(extract(usage_text, '(?:cache_creation_input_tokens|(?:input_)?cache_creation|cache_write_tokens|cacheCreationInputTokens|cacheWriteInputTokens)[''"]?[=:] ?(\\d+)'))) AS cache_write_tokens,
             multiIf(
                 reasoning_text != '', toUInt64OrZero(substringIndex(reasoning_text, '.', 1)),
                 usage_text = '', 0,
-                toUInt64OrZero(extract(usage_text, '(?:reasoning_tokens|output_reasoning|thoughts_token_count|thoughtsTokenCount|"reasoning)[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
+                toUInt64OrZero(extract(usage_text, '(?:reasoning_tokens|(?:output_)?reasoning|thoughts_token_count|thoughtsTokenCount)[''"]?[=:] ?(\\d+)'))) AS reasoning_tokens,
             -- The status code and the type tell most; a 400 or an unknown type is told by the message.
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],
@@ -245,15 +248,17 @@ WITH
             if(response_model != '', response_model, request_model) AS model,
             multiIf(
                 slots['token_semantics'] = 'inclusive', false,
-                match(scope, '^github\\.com/grafana/sigil|agento11y|claude_code|^@(?:traceloop|openlit)/instrumentation-anthropic') OR slots['span_type'] = 'llm_request' OR position(langfuse_json, '"input_cache') > 0, true,
+                match(scope, '^github\\.com/grafana/sigil|agento11y|claude_code|^@(?:traceloop|openlit)/instrumentation-anthropic|^openlit\\.instrumentation\\.anthropic|^opentelemetry\\.instrumentation\\.(?:genai\\.|botocore\\.)?bedrock') OR slots['span_type'] = 'llm_request' OR position(langfuse_json, '"input_cache') > 0, true,
                 -- Anthropic's own counts, passed on.
-                position(usage_text, 'cache_read_input_tokens') > 0 AND toUInt64OrZero(extract(usage_text, '"input_tokens": ?(\\d+)')) = emitted_input, true,
+                position(usage_text, 'cache_read_input_tokens') > 0 AND NOT startsWith(scope, 'mlflow') AND toUInt64OrZero(extract(usage_text, '"input_tokens": ?(\\d+)')) = emitted_input, true,
                 emitted_input < cached_input_tokens + cache_write_tokens) AS input_was_exclusive,
             -- A total that is more than the sum tells what one of them left out; Google's candidates never include the thoughts.
             toUInt64(if(emitted_total > emitted_input + emitted_output, emitted_total - emitted_input - emitted_output, 0)) AS left_out,
+            left_out > 0 AND (left_out = reasoning_tokens OR reasoning_tokens = 0 AND left_out != cached_input_tokens AND position(model, 'gemini') > 0) AS thoughts_left_out,
             multiIf(
-                langfuse_json != '' OR reasoning_tokens = 0, emitted_output,
-                left_out = reasoning_tokens OR toUInt64OrZero(extract(usage_text, 'candidates(?:_token_c|TokenC)ount[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
+                langfuse_json != '', emitted_output,
+                thoughts_left_out, emitted_output + left_out,
+                reasoning_tokens > 0 AND toUInt64OrZero(extract(usage_text, 'candidates(?:_token_c|TokenC)ount[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
                 emitted_output) AS output_tokens,
             multiIf(
                 slots['ttft_seconds'] != '', toFloat64OrNull(slots['ttft_seconds']),
@@ -268,7 +273,7 @@ WITH
                 NULL) AS ttft,
             multiIf(
                 input_was_exclusive, emitted_input + cached_input_tokens + cache_write_tokens,
-                left_out > 0 AND left_out != reasoning_tokens AND emitted_output > 0 AND slots['token_semantics'] != 'inclusive', emitted_input + left_out,
+                left_out > 0 AND NOT thoughts_left_out AND emitted_output > 0 AND slots['token_semantics'] != 'inclusive', emitted_input + left_out,
                 emitted_input) AS input_tokens,
             ${short_key} AS short_key,
             ${price_id} AS price_id

@@ -9,19 +9,21 @@ WITH
             ${has_scope_content} AS has_scope_content,
             if(has_content, arrayFirst(value -> value != '', [
                 SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
-                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response'], SpanAttributes['genkit:output']]), '') AS answer,
+                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response'], SpanAttributes['genkit:output'], SpanAttributes['mlflow.spanOutputs']]), '') AS answer,
             SpanAttributes['genkit:metadata:subtype'] = 'model' AS is_genkit,
-            -- Genkit and LangSmith pass on the response of the provider as well.
-            is_genkit OR SpanAttributes['openinference.span.kind'] != '' OR SpanAttributes['langsmith.span.kind'] != '' AS is_openinference,
+            -- Genkit, LangSmith and MLflow pass on the response of the provider as well.
+            is_genkit OR SpanAttributes['openinference.span.kind'] != '' OR SpanAttributes['langsmith.span.kind'] != '' OR ScopeName = 'mlflow.tracing.provider' AS is_openinference,
             -- Some instrumentations leave the system prompt and the tools among the parameters.
             if(is_openinference, SpanAttributes['llm.invocation_parameters'], '') AS parameters,
-            match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions)":') AS parameters_tell
+            match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions|kwargs)":') AS parameters_tell
         FROM otlp_spans
         WHERE reason = ''
     ),
     stripped AS (
         SELECT
             * REPLACE (
+                -- OpenLLMetry names a task of CrewAI after its description, which is a prompt.
+                if(ScopeName = 'opentelemetry.instrumentation.crewai.instrumentation' AND endsWith(SpanName, '.task'), 'crewai.task', SpanName) AS SpanName,
                 -- The condition stands inside the lambda, because mapFilter is executed for all rows wherever it stands.
                 mapFilter((key, value) -> NOT has_content OR (${content_rank} = '' AND NOT ${content_in_scope} AND NOT (parameters_tell AND key = 'llm.invocation_parameters')), looked_at.SpanAttributes) AS SpanAttributes,
                 arrayMap((name, attributes) -> mapFilter((key, value) -> ${content_rank} = '' AND (
@@ -35,7 +37,7 @@ SELECT
         if(answer != '' OR parameters_tell,
             mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
                 'llm.invocation_parameters', if(parameters_tell, concat('{', arrayStringConcat(arrayMap(pair -> concat('"', pair.1, '":', pair.2), arrayFilter(
-                    pair -> pair.1 NOT IN ('system', 'instructions', 'messages', 'input', 'prompt', 'contents', 'tools', 'functions'), JSONExtractKeysAndValuesRaw(parameters))), ','), '}'), ''),
+                    pair -> pair.1 NOT IN ('system', 'instructions', 'messages', 'input', 'prompt', 'contents', 'tools', 'functions', 'kwargs'), JSONExtractKeysAndValuesRaw(parameters))), ','), '}'), ''),
                 'llm_hub.response_id', if(is_openinference AND stripped.SpanAttributes['gen_ai.response.id'] = '', ${answer_id}, ''),
                 'llm_hub.response_model', if(is_openinference AND stripped.SpanAttributes['llm.response.model_name'] = '', ${answer_model}, ''),
                 'llm_hub.usage', if((is_openinference AND stripped.SpanAttributes['llm.token_count.prompt_details.cache_read'] = '') OR stripped.ScopeName = 'gcp.vertex.agent', ${answer_usage}, ''),

@@ -28,12 +28,12 @@ def messages(request: Request) -> Answer:
     tools = request.finish(call, offered, [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"])
     if call.streaming:
         return Answer("text/event-stream", _events(call, tools))
-    whole = {
-        **_message(call),
-        "content": [*map(_tool, tools)] or [{"type": "text", "text": TEXT}],
-        "stop_reason": REASONS.get(call.finish),
-    }
-    return Answer("application/json", json.dumps(whole).encode())
+    return Answer("application/json", json.dumps(whole(call, tools)).encode())
+
+
+def whole(call: Call, tools: list[Tool]) -> dict[str, Any]:
+    content = [*map(_tool, tools)] or [{"type": "text", "text": TEXT}]
+    return {**_message(call), "content": content, "stop_reason": REASONS.get(call.finish)}
 
 
 def usage(call: Call) -> dict[str, Any]:
@@ -57,11 +57,11 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _events(call: Call, tools: list[Tool]) -> Iterator[bytes]:
-    for event in _stream(call, tools):
+    for event in stream(call, tools):
         yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
-def _stream(call: Call, tools: list[Tool]) -> Iterator[dict[str, Any]]:
+def stream(call: Call, tools: list[Tool]) -> Iterator[dict[str, Any]]:
     start = _message(call)
     yield {"type": "message_start", "message": {**start, "usage": {**start["usage"], "output_tokens": 1}}}
     blocks = [{**_tool(tool), "input": {}} for tool in tools] or [{"type": "text", "text": ""}]

@@ -1,12 +1,13 @@
-"""Amazon Bedrock's converse. On the wire inputTokens leaves the cached ones out; there is no id of a response."""
+"""Amazon Bedrock: converse, whose inputTokens leave the cached ones out and whose response has no id, and invoke with Anthropic's body."""
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
+import uuid
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -35,10 +36,7 @@ def converse(request: Request) -> Answer:
         "chat", unquote(request.path["model"]), "", streaming=request.path["method"] == "converse-stream"
     )
     call.response_model = ""
-    if failure := request.failure(call):
-        raise Failure(
-            failure[0], {"message": failure[4]}, {"x-amzn-ErrorType": ERRORS.get(failure[0], "InternalServerException")}
-        )
+    _refuse(request, call)
     blocks = [block for message in asked["messages"] for block in message["content"]]
     specs = [tool["toolSpec"] for tool in (asked.get("toolConfig") or {}).get("tools", []) if "toolSpec" in tool]
     offered = [(spec["name"], spec["inputSchema"]["json"]) for spec in specs]
@@ -56,17 +54,23 @@ def converse(request: Request) -> Answer:
 
 
 def invoke(request: Request) -> Answer:
-    """A model in its maker's own words: here Claude."""
-    model = unquote(request.path["model"])
-    try:
-        answer = anthropic_api.messages(replace(request, json={**request.json, "model": model}))
-    except Failure as failure:
-        kind = ERRORS.get(failure.status, "InternalServerException")
+    call = request.open("chat", unquote(request.path["model"]), "", streaming=request.path["method"] != "invoke")
+    call.response_id, call.response_model = f"msg_bdrk_{uuid.uuid4().hex[:20]}", ""
+    _refuse(request, call)
+    offered = [(tool["name"], tool.get("input_schema")) for tool in request.json.get("tools") or []]
+    tools = request.finish(call, offered, [])
+    if call.streaming:
+        events = anthropic_api.stream(call, tools)
+        frames = (_frame("chunk", {"bytes": base64.b64encode(json.dumps(event).encode()).decode()}) for event in events)
+        return Answer("application/vnd.amazon.eventstream", frames)
+    return Answer("application/json", json.dumps(anthropic_api.whole(call, tools)).encode())
+
+
+def _refuse(request: Request, call: Call) -> None:
+    if failure := request.failure(call):
         raise Failure(
-            failure.status, {"message": failure.body["error"]["message"]}, {"x-amzn-ErrorType": kind}
-        ) from None
-    request.ledger.calls[-1].response_model = ""
-    return answer
+            failure[0], {"message": failure[4]}, {"x-amzn-ErrorType": ERRORS.get(failure[0], "InternalServerException")}
+        )
 
 
 def _usage(call: Call) -> dict[str, int]:

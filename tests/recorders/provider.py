@@ -33,7 +33,7 @@ ROUTES: tuple[tuple[str, Callable[[Request], Answer]], ...] = (
     (r"/embeddings$", openai_api.embeddings),
     (r"/v1/messages$", anthropic_api.messages),
     (r"/model/(?P<model>[^/]+)/(?P<method>converse|converse-stream)$", bedrock_api.converse),
-    (r"/model/(?P<model>[^/]+)/invoke$", bedrock_api.invoke),
+    (r"/model/(?P<model>[^/]+)/(?P<method>invoke|invoke-with-response-stream)$", bedrock_api.invoke),
     (r"/models/(?P<model>[^/:]+):(?P<method>generateContent|streamGenerateContent)$", gemini_api.generate),
 )
 

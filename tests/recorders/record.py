@@ -36,7 +36,7 @@ PACKAGES = re.compile(
     r"^(?:open(?:ai|telemetry-(?:sdk|instrumentation-(?!httpx|requests|urllib|threading|logging).*|util-genai))|openinference-.*|anthropic|"
     r"langchain(?:-openai|-core)?|langgraph|strands-agents|google-(?:adk|genai)|mcp|pydantic-ai(?:-slim)?|logfire|langfuse|litellm|openlit|"
     r"traceloop-sdk|smolagents|llama-index-(?:core|llms-openai)|crewai|semantic-kernel|haystack-ai|instructor|agento11y.*|openai-agents|"
-    r"agent-framework-.*|agno|dspy|boto3|mistralai|groq|cohere(?:-ai)?|ollama|together(?:-ai)?|llamaindex|portkey-ai|chromadb|qdrant-client|lancedb|autogen-.*|ai|"
+    r"agent-framework-.*|agno|dspy|boto3|mistralai|groq|cohere(?:-ai)?|ollama|together(?:-ai)?|llamaindex|portkey-ai|chromadb|qdrant-client|lancedb|autogen-.*|ai|botocore|mlflow(?:-skinny)?|"
     r"genkit|langsmith|langfuse-.*|@(?:ai-sdk|traceloop|arizeai|langfuse|langchain|mastra|openai|anthropic-ai|genkit-ai|pydantic|aws-sdk|google-cloud|llamaindex)/.*|@opentelemetry/instrumentation-.+|"
     r"spring-(?:boot|ai-(?:openai|anthropic|client-chat))|micrometer-tracing-bridge-otel|langchain4j.*|openai-java|bedrockruntime|"
     r"opentelemetry-(?:openai-java|aws-sdk)-.*)$"

@@ -167,11 +167,29 @@ def test_rule_3_input_tokens_include_what_was_cached(
     assert (row["input_tokens"], row["input_was_exclusive"]) == (140, exclusive)
 
 
-@pytest.mark.parametrize("sdk", ["traceloop", "openlit"])
-def test_rule_3_some_instrumentations_pass_on_what_anthropic_counts(one: Callable[..., Row], sdk: str) -> None:
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "@traceloop/instrumentation-anthropic",
+        "@openlit/instrumentation-anthropic",
+        "openlit.instrumentation.anthropic",
+        "opentelemetry.instrumentation.bedrock",
+        "opentelemetry.instrumentation.botocore.bedrock-runtime",
+        "opentelemetry.instrumentation.genai.bedrock",
+    ],
+)
+def test_rule_3_some_instrumentations_pass_on_what_the_provider_counts(one: Callable[..., Row], scope: str) -> None:
     counts = {"gen_ai.usage.input_tokens": 140, "gen_ai.usage.cache_read.input_tokens": 64}
-    row = one({**CHAT, **USAGE, **counts}, f"@{sdk}/instrumentation-anthropic")
+    row = one({**CHAT, **USAGE, **counts}, scope)
     assert (row["input_tokens"], row["input_was_exclusive"]) == (204, True)
+
+
+def test_rule_3_what_gemini_s_total_has_more_are_the_thoughts(one: Callable[..., Row]) -> None:
+    usage = {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 30, "gen_ai.usage.total_tokens": 150}
+    row = one(
+        {**CHAT, **usage, "gen_ai.request.model": "gemini-2.5-flash", "gen_ai.response.model": "gemini-2.5-flash"}
+    )
+    assert (row["input_tokens"], row["output_tokens"]) == (100, 50)
 
 
 @pytest.mark.parametrize("keys", [("cache_creation",), ("cache_write",), ("cache_creation", "cache_write")])

@@ -21,7 +21,7 @@
             slots['input_tokens'] != '' OR slots['output_tokens'] != '' OR slots['langfuse_usage'] != '' AS says_usage,
             slots['request_model'] != '' OR slots['response_model'] != '' OR slots['model_name'] != '' AS says_model,
             startsWith(ScopeName, 'logfire') AND slots['logfire_span_type'] = 'log' AS is_stream_end,
-            slots['openinference_kind'] != '' AS is_openinference,
+            slots['openinference_kind'] != '' OR ScopeName IN ('langsmith', 'mlflow.tracing.provider') AS is_openinference,
             slots['output_content'] AS answer
         FROM slotted
     ),
@@ -31,7 +31,7 @@
             *,
             multiIf(
                 -- Logfire tells of each span that begins by one that repeats it.
-                SpanName = 'raw_gen_ai_request' OR slots['logfire_span_type'] = 'pending_span', '',
+                SpanName IN ('raw_gen_ai_request', 'Received Proxy Server Request') OR slots['logfire_span_type'] = 'pending_span', '',
                 slots['guardrail'] != '', 'guardrail',
                 -- The server's side of a tool call is the same tool call again.
                 slots['mcp_method'] != '' AND (SpanKind = 'Server' OR hinted_role != 'tool'), 'mcp',
@@ -44,6 +44,8 @@
                 hinted_role = 'llm' AND ScopeName = 'openinference.instrumentation.llama_index' AND StatusCode != 'Error' AND NOT says_usage AND slots['response_id'] = '' AND slots['finish_reasons'] = '', 'umbrella',
                 hinted_role != '', hinted_role,
                 says_usage AND says_model, 'llm',
+                -- LiteLLM's proxy copies the asked model on all its spans.
+                attributes['litellm.api_key.hash'] != '', '',
                 says_usage OR says_model OR arrayExists(key -> match(key, '(?i)(?:^|[._-])(?:llm|gen_?ai|prompt|completion|tokens)(?:[._-]|$)'), mapKeys(attributes)), 'unmapped',
                 arrayExists(name -> dictHas('${database}.llm_event_name', name), Events.Name), 'carrier',
                 '') AS role,
@@ -74,7 +76,7 @@ SELECT
     arrayFilter(event -> dictHas('${database}.llm_event_name', event.2), arrayZip(Events.Timestamp, Events.Name, Events.Attributes)) AS events,
     if(is_stream_end, toUInt64(1e9 * least(toFloat64OrZero(slots['duration_seconds']), 86400)), Duration) AS duration,
     arrayFirst((time, name) -> name IN (
-        'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk'),
+        'First Token Stream Event', 'gen_ai.content.completion.chunk', 'llm.content.completion.chunk', 'ai.stream.firstChunk', 'mlflow.chunk.item.0', 'new_token'),
         Events.Timestamp, Events.Name) AS first_token_at,
     error_type,
     if(error_type = '', '', concat(StatusMessage, ' ', slots['error_message'], ' ', arrayFirst(text -> text != '', arrayMap(event -> event['exception.message'], Events.Attributes)))) AS error_text,

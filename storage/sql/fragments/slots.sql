@@ -2,7 +2,7 @@
 -- block; the best key of each slot comes first, and a Map returns the first. Ranks from 200 may come from the resource, too.
 CAST(
     arrayMap(pair -> (substring(pair.1, 4), pair.2), arraySort(pair -> pair.1, arrayFilter(
-        pair -> pair.1 != '' AND pair.2 NOT IN ('', 'None', 'none', 'null', 'undefined', '__REDACTED__', '<REDACTED>', '[]', '{}', '""'),
+        pair -> pair.1 != '' AND pair.2 NOT IN ('', 'None', 'none', 'null', 'undefined', '__REDACTED__', '<REDACTED>', 'default_user_id', '[]', '{}', '""'),
         arrayConcat(
             arrayZip(arrayMap(key -> dictGet('${database}.llm_alias', 'rank', key), mapKeys(attributes)), mapValues(attributes)),
             arrayFilter(pair -> pair.1 >= '200',
