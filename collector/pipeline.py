@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Neither an insert that is under way nor the pause after it makes a request wait longer than this for its own insert.
+# Neither an insert that is under way, nor the pause after it, nor a backlog makes a request wait longer than this for its own
+# insert.
 _MAX_PACE_SECONDS = 0.6
 # A batch is large from this share of `batch_bytes` on.
 _LARGE = 1 / 8
@@ -48,7 +49,8 @@ class PipelineSettings:
 
     flush_seconds: float = 0.25
     """Seconds a request waits for company before its batch is inserted; longer, up to 0.6 s, while another insert is under
-    way and then for as long as it took, so that inserts fill no more than half of the time of a nearly idle hub."""
+    way and then for as long as it took, so that inserts fill no more than half of the time of a nearly idle hub; also
+    while batches wait in the spool."""
     batch_bytes: int = 16 << 20
     """A batch of this size is inserted at once when an insert thread is free."""
     max_batch_bytes: int = 64 << 20
@@ -282,7 +284,9 @@ class Pipeline:
     def _set_timer(self, signal: Signal) -> None:
         queue = self._queues[signal]
         queue.stop_timer()
-        when = max(queue.first + self._settings.flush_seconds, min(queue.rest_until, queue.first + _MAX_PACE_SECONDS))
+        # What waits in the spool is inserted batch by batch: the fewer, the sooner the hub has caught up.
+        rest_until = inf if self._delivery.backlog else queue.rest_until
+        when = max(queue.first + self._settings.flush_seconds, min(rest_until, queue.first + _MAX_PACE_SECONDS))
         queue.timer = asyncio.get_running_loop().call_at(when, self._begin, signal)
 
     def _begin(self, signal: Signal) -> None:

@@ -58,6 +58,27 @@ def submit(tenant: str, *bodies: bytes) -> Callable[[Collector], Awaitable[list[
     return use
 
 
+def test_while_the_store_is_away_requests_wait_for_more_company(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    flaky = FlakyStore(llm_store, StoreError("connection refused"))
+
+    async def use(collector: Collector) -> int:
+        await collector.pipeline.submit(Signal.TRACES, tenant, body("first"))
+        sent = []
+        for number in range(10):
+            sent.append(asyncio.create_task(collector.pipeline.submit(Signal.TRACES, tenant, body(f"later {number}"))))
+            await asyncio.sleep(2 * FAST.flush_seconds)
+        await asyncio.gather(*sent)
+        waiting = len(collector.spool.waiting())
+        flaky.error = None
+        await until(lambda: not collector.spool.waiting())
+        return waiting
+
+    assert with_collector(use, FAST, flaky) <= 5
+    assert len(stored(llm_store, tenant)) == 11
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["before the commit", "after the commit"])
 @pytest.mark.parametrize(
     "error", [StoreError("connection refused"), TOO_MANY_PARTS, SHORT_OF_MEMORY, OSError("x")], ids=str
