@@ -7,14 +7,18 @@ WITH
             * EXCEPT (request_id, reason),
             ${content_possible} AS has_content,
             ${has_scope_content} AS has_scope_content,
+            -- One pass over the attributes instead of a look-up for each of these.
+            mapFilter((key, value) -> key IN (
+                'gen_ai.output.messages', 'langfuse.observation.output', 'output.value', 'gen_ai.completion', 'gcp.vertex.agent.llm_response', 'genkit:output', 'mlflow.spanOutputs',
+                'genkit:metadata:subtype', 'openinference.span.kind', 'langsmith.span.kind', 'llm.invocation_parameters'), SpanAttributes) AS told,
             if(has_content, arrayFirst(value -> value != '', [
-                SpanAttributes['gen_ai.output.messages'], SpanAttributes['langfuse.observation.output'],
-                SpanAttributes['output.value'], SpanAttributes['gen_ai.completion'], SpanAttributes['gcp.vertex.agent.llm_response'], SpanAttributes['genkit:output'], SpanAttributes['mlflow.spanOutputs']]), '') AS answer,
-            SpanAttributes['genkit:metadata:subtype'] = 'model' AS is_genkit,
+                told['gen_ai.output.messages'], told['langfuse.observation.output'], told['output.value'], told['gen_ai.completion'],
+                told['gcp.vertex.agent.llm_response'], told['genkit:output'], told['mlflow.spanOutputs']]), '') AS answer,
+            told['genkit:metadata:subtype'] = 'model' AS is_genkit,
             -- Genkit, LangSmith and MLflow pass on the response of the provider as well.
-            is_genkit OR SpanAttributes['openinference.span.kind'] != '' OR SpanAttributes['langsmith.span.kind'] != '' OR ScopeName = 'mlflow.tracing.provider' AS is_openinference,
+            is_genkit OR told['openinference.span.kind'] != '' OR told['langsmith.span.kind'] != '' OR ScopeName = 'mlflow.tracing.provider' AS is_openinference,
             -- Some instrumentations leave the system prompt and the tools among the parameters.
-            if(is_openinference, SpanAttributes['llm.invocation_parameters'], '') AS parameters,
+            if(is_openinference, told['llm.invocation_parameters'], '') AS parameters,
             match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions|kwargs)":') AS parameters_tell
         FROM otlp_spans
         WHERE reason = ''
@@ -32,7 +36,7 @@ WITH
         FROM looked_at
     )
 SELECT
-    * EXCEPT (has_content, has_scope_content, answer, is_genkit, is_openinference, parameters, parameters_tell)
+    * EXCEPT (has_content, has_scope_content, told, answer, is_genkit, is_openinference, parameters, parameters_tell)
     REPLACE (
         if(answer != '' OR parameters_tell,
             mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
