@@ -196,7 +196,11 @@ WITH
                 'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:prompt|input)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
                 'output_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:completion|output)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
                 'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)')))))) AS usage_details,
-            input_text NOT IN ('', '0') OR output_text NOT IN ('', '0') OR langfuse_json != '' OR notEmpty(slot_details) AS has_usage,
+            -- A failed call that tells of no tokens does not know.
+            multiIf(
+                langfuse_json != '' OR notEmpty(slot_details), true,
+                error_type = '', input_text != '' OR output_text != '',
+                match(concat(input_text, output_text), '[1-9]')) AS has_usage,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), greatest(
                 arraySum(pair -> if(match(pair.1, '^input(?:_(?:audio|image|text|video)(?:_tokens)?)?$'), pair.2, 0), langfuse_counts),
                 arrayMax(pair -> if(pair.1 IN ('prompt_tokens', 'input_tokens'), pair.2, 0), langfuse_counts))) AS emitted_input,
