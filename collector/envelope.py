@@ -6,7 +6,7 @@ truncated length at the end of one tenant's bytes would swallow the next tenant'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -26,7 +26,9 @@ _METRIC_DATA = {(n, LEN) for n in (5, 7, 9, 10, 11)}  # gauge, sum, histogram, e
 
 @dataclass(frozen=True)
 class Envelope:
-    """A request on its way: `data` is the length-delimited message `<Signal>Envelope`, which ends with the request.
+    """A request on its way: `head` and `body`, one behind the other, are the length-delimited message
+    `<Signal>Envelope`. They stay apart, because nothing on the way copies `body`, the Export*ServiceRequest as it was
+    received.
 
     `digest` are 16 bytes that tell the request from every other, `received_ns` is unix time.
     """
@@ -36,13 +38,15 @@ class Envelope:
     signal: Signal
     received_ns: int
     digest: bytes
-    body_bytes: int
-    data: bytes
+    head: bytes
+    body: bytes
 
-    @property
-    def body(self) -> bytes:
-        """The Export*ServiceRequest as it was received."""
-        return self.data[len(self.data) - self.body_bytes :]
+
+def parts(envelopes: Iterable[Envelope]) -> Iterator[bytes]:
+    """The bytes of `envelopes`, one behind the other."""
+    for envelope in envelopes:
+        yield envelope.head
+        yield envelope.body
 
 
 def wrap(
@@ -57,24 +61,24 @@ def wrap(
         + len_prefix(_DIGEST_FIELD, len(digest)) + digest
         + len_prefix(_REQUEST_FIELD, len(body))
     )  # fmt: skip
-    data = encode_varint(len(head) + len(body)) + head + body
-    return Envelope(request_id, tenant, signal, received_ns, digest, len(body), data)
+    return Envelope(request_id, tenant, signal, received_ns, digest, encode_varint(len(head) + len(body)) + head, body)
 
 
 def unwrap(signal: Signal, data: bytes) -> Iterator[Envelope]:
-    """The envelopes in `data`, which is what `wrap` made, one behind the other. Raises WireError."""
+    """The envelopes in `data`, which are `parts` of what `wrap` made. Raises WireError."""
     position = 0
     while position < len(data):
         size, start = varint(data, position, len(data))
-        parts = {field.number: data[field.start : field.end] for field in fields(data, start, start + size)}
+        found = {field.number: data[field.start : field.end] for field in fields(data, start, start + size)}
+        body = found[_REQUEST_FIELD]
         yield Envelope(
-            request_id=int.from_bytes(parts[3], "little"),
-            tenant=parts[1].decode(),
+            request_id=int.from_bytes(found[3], "little"),
+            tenant=found[1].decode(),
             signal=signal,
-            received_ns=int.from_bytes(parts[2], "little"),
-            digest=parts[_DIGEST_FIELD],
-            body_bytes=len(parts[_REQUEST_FIELD]),
-            data=data[position : start + size],
+            received_ns=int.from_bytes(found[2], "little"),
+            digest=found[_DIGEST_FIELD],
+            head=data[position : start + size - len(body)],
+            body=body,
         )
         position = start + size
 

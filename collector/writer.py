@@ -14,7 +14,7 @@ from opentelemetry import trace
 
 from collector.breaker import Breaker
 from collector.dead_letters import DeadLetter, DeadLetters
-from collector.envelope import Envelope
+from collector.envelope import Envelope, parts
 from collector.errors import DeadLettered, HubError
 from collector.failures import Failure, classify, is_shortage
 from collector.metrics import CollectorMetrics
@@ -159,8 +159,7 @@ class Writer:
             "format_schema_message_name": f"{batch[0].signal.capitalize()}Envelope",
             "insert_deduplication_token": _token(batch),
         }
-        data = b"".join(envelope.data for envelope in batch)
-        self._breaker.call(lambda: self._store.insert(table, data, fmt="Protobuf", settings=settings))
+        self._breaker.call(lambda: self._store.insert(table, *parts(batch), fmt="Protobuf", settings=settings))
 
     def _divide(self, batch: Sequence[Envelope], error: StoreError, outcomes: dict[int, Outcome]) -> None:
         """Part a batch of which something is bad data into what can be stored and what cannot."""

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -32,6 +32,8 @@ Settings: TypeAlias = Mapping[str, str | int | float]
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # Beside a busy insert a merge gets a quarter of a core: enough to keep up with inserts, and they hardly notice.
 _MERGE_NICE = 5
+# What is larger is written as it is, smaller parts together.
+_FILE_BUFFER_BYTES = 64 << 10
 _PROBE_SCOPE = re.compile(r": In scope SELECT formatQuery\(.*(?= \([A-Z_]+\)\Z)", re.DOTALL)
 
 __all__ = ["EmbeddedStore", "Owner", "StoreBusy", "read_owner"]
@@ -72,8 +74,8 @@ class Handle:
             raise StoreError.parse(_PROBE_SCOPE.sub("", error.message)) from error
         return result.decode("utf-8", "replace")
 
-    def insert(self, statement: str, data: bytes, fmt: str) -> int:
-        """Insert `data`, encoded in `fmt`, through an INSERT that ends before FORMAT; returns the rows written.
+    def insert(self, statement: str, *data: bytes, fmt: str) -> int:
+        """Insert `data`, parts of one text in `fmt`, through an INSERT that ends before FORMAT; returns the rows written.
 
         The data goes through a file in memory and not through chDB's `send_insert`: that one reports success
         although a materialised view behind the table has failed, and the view's rows are lost.
@@ -173,10 +175,10 @@ class EmbeddedStore:
         with self._control.take() as handle:
             handle.query(sql)
 
-    def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
+    def insert(self, table: str, *data: bytes, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
         statement = insert_statement(table, settings)
         with self._writers.take() as handle:
-            handle.insert(statement, data, fmt)
+            handle.insert(statement, *data, fmt=fmt)
 
     def read(
         self,
@@ -259,10 +261,10 @@ def _own(path: Path) -> DirectoryLock:
 
 
 @contextmanager
-def _memory_file(data: bytes) -> Iterator[str]:
+def _memory_file(data: Iterable[bytes]) -> Iterator[str]:
     """A path that reads as `data`; nothing of it reaches a disk where the platform has files in memory."""
     with _unnamed_file() as file:
-        file.write(data)
+        file.writelines(data)
         file.flush()
         file.seek(0)
         yield f"/dev/fd/{file.fileno()}"
@@ -270,5 +272,5 @@ def _memory_file(data: bytes) -> Iterator[str]:
 
 def _unnamed_file() -> IO[bytes]:
     if sys.platform == "linux":
-        return os.fdopen(os.memfd_create("insert"), "w+b")
-    return tempfile.TemporaryFile()
+        return os.fdopen(os.memfd_create("insert"), "w+b", _FILE_BUFFER_BYTES)
+    return tempfile.TemporaryFile(buffering=_FILE_BUFFER_BYTES)

@@ -97,11 +97,11 @@ class ServerStore:
         with _errors():
             self._client.raw_query(sql)
 
-    def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
+    def insert(self, table: str, *data: bytes, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
         # The statement travels in the body: its settings hold whole .proto files, too long for a URL.
         head = f"{insert_statement(table, settings)} FORMAT {fmt}\n".encode()
         with _errors():
-            self._client.raw_insert("", insert_block=(part for part in (head, data) if part))
+            self._client.raw_insert("", insert_block=(part for part in (head, b"".join(data)) if part))
 
     def flush(self) -> None:
         """The server's own business: its fsync settings and replicas."""

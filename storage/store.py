@@ -103,8 +103,8 @@ class Store(Protocol):
     def execute(self, sql: str) -> None:
         """One statement that changes something: DDL, INSERT SELECT, SYSTEM."""
 
-    def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
-        """Insert `data`, encoded in `fmt`; returns after ClickHouse has committed it.
+    def insert(self, table: str, *data: bytes, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
+        """Insert `data`, parts of one text in `fmt`; returns after ClickHouse has committed it.
 
         `table` is trusted SQL: a table name, optionally followed by a column list in parentheses.
         """

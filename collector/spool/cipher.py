@@ -8,14 +8,20 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import ciphers
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 KEY_BYTES = 32
 KEY_ID_BYTES = 8
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
+SEAL_BYTES = _NONCE_BYTES + _TAG_BYTES
 
 
 class KeyFileError(Exception):
@@ -26,18 +32,27 @@ class Cipher:
     """Seals bytes under one key. Thread-safe. `key_id` tells keys apart and reveals nothing about them."""
 
     def __init__(self, key: bytes) -> None:
-        self._aes = AESGCM(key)
+        self._key = key
         self.key_id = hashlib.sha256(b"llmhub key id" + key).digest()[:KEY_ID_BYTES]
 
     def seal(self, data: bytes, context: bytes) -> bytes:
-        """Nonce, ciphertext and tag. `context` is authenticated with it: `open` needs the same."""
+        """Nonce, ciphertext and tag, SEAL_BYTES more than `data`. `context` is authenticated with it: `open` needs the
+        same."""
+        return b"".join(self.sealed([data], context))
+
+    def sealed(self, data: Iterable[bytes], context: bytes) -> Iterator[bytes]:
+        """`seal` part by part: what is large never lies in memory twice."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._aes.encrypt(nonce, data, context)
+        encryptor = ciphers.Cipher(AES(self._key), GCM(nonce)).encryptor()
+        encryptor.authenticate_additional_data(context)
+        yield nonce
+        yield from map(encryptor.update, data)
+        yield encryptor.finalize() + encryptor.tag
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """Raises ValueError when key, context or bytes are not those of `seal`."""
         try:
-            return self._aes.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+            return AESGCM(self._key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
         except (InvalidTag, ValueError):
             raise ValueError("the bytes were sealed with another key or have changed since") from None
 

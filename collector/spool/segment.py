@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -90,8 +90,27 @@ class Scan:
         return self.size - self.end
 
 
-def record_head(kind: Kind, sequence: int, time_ms: int, next_request_id: int, payload: bytes) -> bytes:
-    head = _RECORD.pack(_MARKER, kind, sequence, time_ms, next_request_id, len(payload), zlib.crc32(payload))
+def encode_record(kind: Kind, sequence: int, time_ms: int, next_request_id: int, payload: bytes) -> bytes:
+    return _head(kind, sequence, time_ms, next_request_id, len(payload), zlib.crc32(payload)) + payload
+
+
+def write_record(
+    fd: int, start: int, kind: Kind, sequence: int, time_ms: int, next_request_id: int, payload: Iterable[bytes]
+) -> int:
+    """Write a record at `start`, the end of the file, without having all of its payload in memory. Returns where it ends."""
+    length = crc = 0
+    os.lseek(fd, start + RECORD_BYTES, os.SEEK_SET)
+    for part in payload:
+        write_all(fd, part)
+        length += len(part)
+        crc = zlib.crc32(part, crc)
+    os.lseek(fd, start, os.SEEK_SET)
+    write_all(fd, _head(kind, sequence, time_ms, next_request_id, length, crc))
+    return start + RECORD_BYTES + length
+
+
+def _head(kind: Kind, sequence: int, time_ms: int, next_request_id: int, length: int, crc: int) -> bytes:
+    head = _RECORD.pack(_MARKER, kind, sequence, time_ms, next_request_id, length, crc)
     return head + _CRC.pack(zlib.crc32(head))
 
 
@@ -121,7 +140,8 @@ def read_payload(record: Record) -> bytes:
             payload = file.read(record.length)
     except OSError as error:
         raise SpoolError(f"cannot read {record.path}: {error.strerror or error}") from error
-    if record_head(record.kind, record.sequence, record.time_ms, record.next_request_id, payload) != head:
+    crc = zlib.crc32(payload)
+    if _head(record.kind, record.sequence, record.time_ms, record.next_request_id, len(payload), crc) != head:
         raise SpoolDamaged(f"{record.path}: batch {record.sequence} has changed on disk. Run `llmhub spool repair`")
     return payload
 

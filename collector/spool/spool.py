@@ -7,16 +7,16 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from collector.envelope import Envelope, unwrap, wrap
+from collector.envelope import Envelope, parts, unwrap, wrap
 from collector.protobuf import WireError
 from collector.signals import Signal
-from collector.spool.cipher import Cipher
+from collector.spool.cipher import SEAL_BYTES, Cipher
 from collector.spool.lock import DirectoryLock
 from collector.spool.recovery import check_segment, is_same_boot, note_boot, private, settled_in
 from collector.spool.segment import (
@@ -31,10 +31,10 @@ from collector.spool.segment import (
     SpoolDamaged,
     SpoolError,
     create,
+    encode_record,
     read_payload,
-    record_head,
     scan,
-    write_all,
+    write_record,
 )
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ _SIGNALS = tuple(Signal)
 # Ids of one spool follow one another without gaps; two spools must not meet.
 FIRST_ID_BITS = 62
 _SEGMENT_SECONDS = 60.0
+# What is sealed and written at a time: small enough for a core's cache.
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class Spool:
                 wrap(each.signal, each.tenant, each.body, request_id=first + number, received_ns=each.received_ns, digest=each.digest)
                 for number, each in enumerate(requests)
             ]  # fmt: skip
-            self._write(signal, b"".join(envelope.data for envelope in envelopes), len(envelopes))
+            self._write([bytes([_SIGNALS.index(signal)]), *parts(envelopes)], len(envelopes))
             return Batch(self._next_sequence - 1, signal, envelopes)
 
     def waiting(self) -> list[int]:
@@ -260,22 +262,23 @@ class Spool:
         if problem := self.problem():
             raise SpoolFull(problem)
 
-    def _write(self, signal: Signal, data: bytes, requests: int) -> None:
+    def _write(self, data: Sequence[bytes], requests: int) -> None:
         sequence, next_id = self._next_sequence, self._next_request_id + requests
-        payload = self._cipher.seal(bytes([_SIGNALS.index(signal)]) + data, sequence.to_bytes(8, "little"))
+        payload = self._cipher.sealed(_pieces(data), sequence.to_bytes(8, "little"))
         time_ms = time.time_ns() // 1_000_000
         try:
-            self._make_room(RECORD_BYTES + len(payload))
+            self._make_room(RECORD_BYTES + SEAL_BYTES + sum(map(len, data)))
             self._turn_segment()
-            write_all(self._fd, record_head(Kind.BATCH, sequence, time_ms, next_id, payload), payload)
+            at = self._segments[-1].size
+            end = write_record(self._fd, at, Kind.BATCH, sequence, time_ms, next_id, payload)
             os.fdatasync(self._fd)
         except OSError as error:
             self._take_back(error)
         segment = self._segments[-1]
-        start = segment.size + RECORD_BYTES
+        start = at + RECORD_BYTES
         segment.first_ids[sequence] = self._next_request_id
-        segment.waiting[sequence] = Record(segment.path, Kind.BATCH, sequence, time_ms, next_id, start, len(payload))
-        segment.size = start + len(payload)
+        segment.waiting[sequence] = Record(segment.path, Kind.BATCH, sequence, time_ms, next_id, start, end - start)
+        segment.size = end
         self._next_sequence, self._next_request_id = sequence + 1, next_id
         self._note_oldest()
 
@@ -373,12 +376,14 @@ class Spool:
 
     def _remember(self, record: Record, request_ids: Collection[int]) -> None:
         payload = b"".join(request_id.to_bytes(8, "little") for request_id in request_ids)
-        head = record_head(Kind.SETTLED, record.sequence, time.time_ns() // 1_000_000, record.next_request_id, payload)
+        note = encode_record(
+            Kind.SETTLED, record.sequence, time.time_ns() // 1_000_000, record.next_request_id, payload
+        )
         try:
             with open(record.path.with_suffix(SETTLED_SUFFIX), "ab", opener=private) as file:
                 if file.tell() == 0:
                     file.write(Header(self._cipher.key_id, 0, 0).encode())
-                file.write(head + payload)
+                file.write(note)
         except OSError as error:
             log.warning("cannot note what is settled in the spool", extra={"error": str(error)})
 
@@ -434,3 +439,15 @@ class Spool:
             else:
                 segment.waiting.pop(record.sequence, None)
                 self._partly.pop(record.sequence, None)
+
+
+def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    held: list[bytes] = []
+    size = 0
+    for part in parts:
+        held.append(part)
+        size += len(part)
+        if size >= _PIECE_BYTES:
+            yield b"".join(held)
+            held, size = [], 0
+    yield b"".join(held)

@@ -15,7 +15,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from collector.duplicates import digest_of
-from collector.envelope import check_framing, wrap
+from collector.envelope import check_framing, parts, wrap
 from collector.errors import HubError, InvalidRequest, Overloaded, Unavailable
 from collector.ledger import Entry, Ledger
 from collector.pipeline import Acknowledgement, Signal
@@ -120,7 +120,8 @@ class KafkaIntake:
         """The bytes that the writer would insert, and with the same meaning: one length-delimited envelope."""
         check_framing(signal, body)
         digest = digest_of(signal, tenant, body)
-        return wrap(signal, tenant, body, request_id=next(self._ids), received_ns=time.time_ns(), digest=digest).data
+        now = time.time_ns()
+        return b"".join(parts([wrap(signal, tenant, body, request_id=next(self._ids), received_ns=now, digest=digest)]))
 
     def _produce(self, signal: Signal, value: bytes) -> Delivered:
         if self._stopping.is_set():

@@ -103,7 +103,7 @@ class Executor:
         with self._store.writing(database=call.database, settings=call.settings) as handle:
             canonical = handle.canonical(f"{insert.statement} FORMAT {insert.fmt}")
             check_write(canonical, self._engine.host_names)
-            return Result(written_rows=handle.insert(insert.statement, insert.data, insert.fmt))
+            return Result(written_rows=handle.insert(insert.statement, insert.data, fmt=insert.fmt))
 
     def _statement(self, call: Call) -> Result:
         sql = _sql(call.text)

@@ -28,8 +28,8 @@ class Crashing:
         code = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
         self._do(code.partition("(")[0], lambda: self._store.execute(sql))
 
-    def insert(self, table: str, data: bytes, **options: Any) -> None:
-        self._do(f"{table} {data.decode()}", lambda: self._store.insert(table, data, **options))
+    def insert(self, table: str, *data: bytes, **options: Any) -> None:
+        self._do(f"{table} {b''.join(data).decode()}", lambda: self._store.insert(table, *data, **options))
 
     def _do(self, text: str, act: Callable[[], None]) -> None:
         hit = self._word in text

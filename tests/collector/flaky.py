@@ -32,18 +32,18 @@ class FlakyStore:
         self.flush_gate = threading.Event()
         self.flush_gate.set()
 
-    def insert(self, table: str, data: bytes, *, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
+    def insert(self, table: str, *data: bytes, fmt: str, settings: Mapping[str, str | int] | None = None) -> None:
         if table.startswith("otlp_"):
             self.begun += 1
             self.gate.wait(20)
             self.inserts.append(table)
-            fails = self.error is not None and self.matches(data)
+            fails = self.error is not None and self.matches(b"".join(data))
             if not fails or self.late:
-                self._store.insert(table, data, fmt=fmt, settings=settings)
+                self._store.insert(table, *data, fmt=fmt, settings=settings)
             if fails and self.error is not None:
                 raise self.error
         else:
-            self._store.insert(table, data, fmt=fmt, settings=settings)
+            self._store.insert(table, *data, fmt=fmt, settings=settings)
 
     def flush(self) -> None:
         self.flush_gate.wait(20)

@@ -48,4 +48,4 @@ def _database(store: EmbeddedStore, name: str) -> Iterator[None]:
 def _insert(store: EmbeddedStore, database: str, table: str, rows: list[dict[str, object]]) -> None:
     data = "\n".join(json.dumps(row) for row in rows).encode()
     with store.writing(database=database) as handle:
-        handle.insert(f"INSERT INTO {table}", data, "JSONEachRow")
+        handle.insert(f"INSERT INTO {table}", data, fmt="JSONEachRow")
