@@ -55,7 +55,9 @@ class Collector:
         self.breaker = breaker or Breaker()
         self.dead_letters = DeadLetters(store, cipher)
         writer = Writer(store, self.breaker, self.dead_letters, self.metrics)
-        self.delivery = Delivery(self.spool, writer, self.breaker, self.ledger, settings.concurrent_inserts)
+        self.delivery = Delivery(
+            self.spool, writer, self.breaker, self.ledger, settings.concurrent_inserts, settings.max_batch_bytes
+        )
         self.leftovers = Leftovers(leftovers, cipher, settings.spool, writer, self.breaker, self.ledger)
         self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, self.dead_letters, self.metrics, settings)
         self.replayer = Replayer(store, self.dead_letters, self.pipeline, self.spool)

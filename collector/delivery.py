@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
-from heapq import heappop, heappush
+from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
+from collector.backlog import Backlog
 from collector.breaker import Breaker
+from collector.envelope import Envelope
 from collector.errors import HubError, Overloaded, Unavailable
 from collector.failures import describe
 from collector.ledger import Account, Entry, Ledger
@@ -24,12 +25,6 @@ from collector.writer import Acknowledgement, Outcome, Writer, Written
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-# A batch that fails this often, while others are stored, is looked at request by request.
-_SUSPICIOUS_FAILURES = 4
-# It makes way for so many others, and again after as many failures. Not for all of them: the store may have taken it without
-# saying so, and recognises it only among its last non_replicated_deduplication_window inserts.
-_MAKES_WAY = 100
-_MOST_WAYS = 4
 _STORED = Acknowledgement()
 _NO_OUTCOME = Unavailable("The hub could not store the request. Send again.", RETRY_SECONDS)
 
@@ -64,37 +59,62 @@ def earliest_deadline(batch: Iterable[Waiting]) -> float:
     return min(each.deadline for each in batch)
 
 
+@dataclass
+class _Growing:
+    """A batch in the spool that takes more requests until its insert begins. `insert` is done when it is stored, or when it
+    was handed to the backlog: then it is no longer `in_memory`, and may grow on disk."""
+
+    sequence: int
+    size: int = 0
+    in_memory: bool = True
+    envelopes: list[Envelope] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    insert: asyncio.Task[float] | None = None
+
+    def add(self, envelopes: Sequence[Envelope], waiting: Sequence[Waiting]) -> None:
+        self.size += sum(each.size for each in waiting)
+        if self.in_memory:
+            self.envelopes += envelopes
+            self.waiting += waiting
+
+    def release(self) -> None:
+        self.in_memory = False
+        self.envelopes, self.waiting = [], []
+
+
 class Delivery:
-    """Writes a batch to the spool, inserts it, answers. Runs on one event loop; disk and store have threads of their own.
+    """Writes requests to the spool, inserts them, answers. Runs on one event loop; disk and store have threads of their own.
 
     A request is answered when it is committed. One whose commit takes too long, or has to wait because the store is
-    away, is answered when it is in the spool. What the store does not take by its deadline the drain inserts later, in
-    order.
+    busy or away, is answered when it is in the spool. There it joins others that wait, so that they go into the store in one
+    insert. What the store does not take by its deadline the backlog inserts later, in order.
     """
 
-    def __init__(self, spool: Spool, writer: Writer, breaker: Breaker, ledger: Ledger, concurrent_inserts: int) -> None:
+    def __init__(
+        self, spool: Spool, writer: Writer, breaker: Breaker, ledger: Ledger, concurrent_inserts: int, max_batch_bytes: int
+    ) -> None:  # fmt: skip
         self._spool = spool
         self._writer = writer
         self._breaker = breaker
         self._ledger = ledger
+        self._max_batch_bytes = max_batch_bytes
         self._slots = asyncio.Semaphore(concurrent_inserts)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._inserts = ThreadPoolExecutor(concurrent_inserts, thread_name_prefix="insert")
-        self._backlog: list[tuple[int, int]] = []
-        self._failures: Counter[int] = Counter()
-        self._stored_since: dict[int, int] = {}
-        self._stored = 0
-        self._drain: asyncio.Task[None] | None = None
+        self._backlog = Backlog(breaker, self._slots, self._replay)
+        self._growing: dict[Signal, _Growing] = {}
+        # Whoever has it may add to the growing batch of a signal, or begin its insert.
+        self._growth: defaultdict[Signal, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._removal: asyncio.Task[None] | None = None
         # By batch and request id.
-        self._until_stored: dict[int, dict[int, Waiting]] = {}
+        self._until_stored: defaultdict[int, dict[int, Waiting]] = defaultdict(dict)
         self._recovering: set[int] = set()
         self._recovered = asyncio.Event()
         self._recovered.set()
 
     @property
     def backlog(self) -> int:
-        """Batches that are in the spool and not being inserted."""
+        """Batches that are in the spool and wait for their turn, not in memory."""
         return len(self._backlog)
 
     async def recover(self, remember: Callable[[Batch], None]) -> None:
@@ -108,7 +128,7 @@ class Delivery:
             remember(batch)
             self._recovering.add(sequence)
             self._recovered.clear()
-            self._postpone(sequence)
+            self._backlog.add(sequence)
 
     async def recovered(self) -> None:
         """Wait until what `recover` has taken up is stored, but what cannot be read."""
@@ -116,13 +136,12 @@ class Delivery:
 
     async def drained(self) -> None:
         """Wait until nothing is left to be taken from the spool, but what cannot be read."""
-        if self._drain is not None:
-            await asyncio.wait([self._drain])
+        await self._backlog.drained()
 
     async def slot(self, patience: float) -> bool:
         """Wait for the right to insert; False when the store is away or too busy for `patience` seconds. Whoever got
         it gives it to `deliver`."""
-        if self._breaker.is_open or (self._backlog and not self._breaker.is_closed):
+        if not self._breaker.is_closed:  # the backlog finds out whether the store is back
             return False
         try:
             await asyncio.wait_for(self._slots.acquire(), max(patience, 0.0))
@@ -132,55 +151,90 @@ class Delivery:
 
     async def deliver(self, signal: Signal, batch: Sequence[Waiting], answer_by: float, *, slot: bool) -> float:
         """Spool the batch, insert it, resolve every outcome: when it is committed, or at `answer_by` on the clock of the
-        event loop. Without a `slot` outcomes are resolved at once; the batch waits for its insert until its deadline,
-        and then in the spool. Returns the seconds of the insert."""
+        event loop. Without a `slot` outcomes are resolved as soon as it is spooled; it waits for its insert, together with
+        what else does, until its deadline in memory and then in the spool. Returns the seconds of the insert."""
+        if not slot:
+            return await self._grow(signal, batch)
         try:
             spooled = await self._append(signal, batch)
-            if spooled is None:
-                return 0.0
-            self._note_patient(spooled, batch)
-            if not slot:
-                self._resolve(batch, {})
-                slot = await self.slot(earliest_deadline(batch) - asyncio.get_running_loop().time())
-            if slot:
-                return await self._insert(spooled, batch, answer_by)
-            self._postpone(spooled.sequence)
-            return 0.0
+            return 0.0 if spooled is None else await self._insert(spooled, batch, answer_by)
         finally:
-            if slot:
-                self._slots.release()
+            self._slots.release()
 
     async def close(self, patience: float) -> None:
         """Insert what is in the spool for `patience` seconds more; the rest stays there. Idempotent."""
-        if self._drain is not None:
-            await asyncio.wait([self._drain], timeout=patience if self._breaker.is_closed else 0)
-            self._drain.cancel()
+        await self._backlog.close(patience)
         for sequence in list(self._until_stored):
             self._disappoint(sequence)
         self._inserts.shutdown(wait=False)
         self._disk.shutdown(wait=False)
 
-    async def _append(self, signal: Signal, batch: Sequence[Waiting]) -> Batch | None:
-        """The batch in the spool; None when it could not be written, and the senders have been told."""
+    async def _append(self, signal: Signal, batch: Sequence[Waiting], to: int | None = None) -> Batch | None:
+        """The requests in the spool, as more of batch `to` if there is one; None when they could not be written, and the
+        senders have been told."""
         try:
-            return await self._on_disk(self._spool.append, signal, [each.request for each in batch])
+            spooled = await self._on_disk(self._spool.append, signal, [each.request for each in batch], to)
         except SpoolError as error:
-            refusal: HubError = Overloaded(
-                f"{str(error)[:1].upper()}{str(error)[1:]}. Send again later.", RETRY_SECONDS
-            )
+            reason = str(error)
+            self._refuse(batch, Overloaded(f"{reason[:1].upper()}{reason[1:]}. Send again later.", RETRY_SECONDS))
+            return None
         except Exception:
             log.exception("a batch could not be spooled")
-            refusal = _NO_OUTCOME
-        self._refuse(batch, refusal)
-        return None
+            self._refuse(batch, _NO_OUTCOME)
+            return None
+        pairs = zip(spooled.envelopes, batch, strict=True)
+        if patient := {envelope.request_id: each for envelope, each in pairs if each.until_stored}:
+            self._until_stored[spooled.sequence].update(patient)
+        return spooled
 
-    async def _insert(self, spooled: Batch, batch: Sequence[Waiting], answer_by: float) -> float:
-        answer = asyncio.get_running_loop().call_at(answer_by, self._resolve, batch, {})
+    async def _grow(self, signal: Signal, batch: Sequence[Waiting]) -> float:
+        async with self._growth[signal]:
+            growing = self._growing.get(signal)
+            if growing is not None and growing.size + sum(each.size for each in batch) > self._max_batch_bytes:
+                growing = None
+            spooled = await self._append(signal, batch, None if growing is None else growing.sequence)
+            if spooled is None:
+                return 0.0
+            self._resolve(batch, {})
+            if growing is None:
+                growing = self._growing[signal] = _Growing(spooled.sequence)
+            growing.add(spooled.envelopes, batch)
+            if growing.insert is None:
+                growing.insert = asyncio.create_task(self._insert_grown(signal, growing, earliest_deadline(batch)))
+        return await growing.insert
+
+    async def _insert_grown(self, signal: Signal, growing: _Growing, deadline: float) -> float:
+        slot = await self.slot(deadline - asyncio.get_running_loop().time())
+        try:
+            if slot:
+                await self._stop_growth(growing.sequence)
+                return await self._insert(Batch(growing.sequence, signal, growing.envelopes), growing.waiting)
+            async with self._growth[signal]:
+                growing.release()
+            self._backlog.add(growing.sequence)
+            return 0.0
+        finally:
+            if slot:
+                self._slots.release()
+
+    async def _stop_growth(self, sequence: int) -> None:
+        """Before its first insert: under the token of that, nothing else may be inserted."""
+        for signal, growing in list(self._growing.items()):
+            if growing.sequence == sequence:
+                async with self._growth[signal]:
+                    if self._growing.get(signal) is growing:
+                        del self._growing[signal]
+
+    async def _insert(self, spooled: Batch, batch: Sequence[Waiting], answer_by: float | None = None) -> float:
+        """Without `answer_by` those who wait have been answered, but those who wait until it is stored."""
+        loop = asyncio.get_running_loop()
+        answer = None if answer_by is None else loop.call_at(answer_by, self._resolve, batch, {})
         started = time.perf_counter()
         try:
             written = await self._run(self._inserts, self._writer.write, spooled.envelopes)
         finally:
-            answer.cancel()
+            if answer is not None:
+                answer.cancel()
         ids = [envelope.request_id for envelope in spooled.envelopes]
         by_place = {place: written.outcomes[each] for place, each in enumerate(ids) if each in written.outcomes}
         self._resolve(batch, by_place)
@@ -192,11 +246,6 @@ class Delivery:
         for place, each in enumerate(batch):
             if place in outcomes or not each.until_stored:
                 each.resolve(outcomes.get(place, _STORED))
-
-    def _note_patient(self, spooled: Batch, batch: Sequence[Waiting]) -> None:
-        pairs = zip(spooled.envelopes, batch, strict=True)
-        if patient := {envelope.request_id: each for envelope, each in pairs if each.until_stored}:
-            self._until_stored[spooled.sequence] = patient
 
     def _disappoint(self, sequence: int) -> None:
         for each in self._until_stored.pop(sequence, {}).values():
@@ -221,14 +270,10 @@ class Delivery:
             log.error("the store did not take a batch; it is in the spool", extra={"requests": len(batch.envelopes), "error": describe(written.error)})  # fmt: skip
             if decided:
                 await self._on_disk(self._spool.settle, batch, [each.request_id for each in decided])
-            self._failures[batch.sequence] += 1
-            self._stored_since.setdefault(batch.sequence, self._stored)
-            self._postpone(batch.sequence)
+            self._backlog.failed(batch.sequence)
         else:
-            self._stored += 1
-            self._until_stored.pop(batch.sequence, None)
-            self._failures.pop(batch.sequence, None)
-            self._stored_since.pop(batch.sequence, None)
+            self._backlog.stored(batch.sequence)
+            self._disappoint(batch.sequence)  # those of whom the disk has lost the requests
             await self._on_disk(self._spool.settle, batch)
             self._remove_settled()
             self._note_recovered(batch.sequence)
@@ -243,40 +288,18 @@ class Delivery:
         if self._removal is None or self._removal.done():
             self._removal = asyncio.create_task(asyncio.to_thread(self._spool.remove_settled))
 
-    def _postpone(self, sequence: int) -> None:
-        ways = min(self._failures[sequence] // _SUSPICIOUS_FAILURES, _MOST_WAYS)
-        heappush(self._backlog, (sequence + ways * _MAKES_WAY, sequence))
-        if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._drain_spool())
-
-    async def _drain_spool(self) -> None:
-        while self._backlog:
-            while self._breaker.is_open:
-                await asyncio.sleep(min(self._breaker.recovery_seconds / 5, 1.0))
-            async with self._slots:
-                _, sequence = heappop(self._backlog)
-                await self._try(sequence)
-            if self._failures[sequence]:
-                doublings = min(self._failures[sequence], 10)
-                await asyncio.sleep(min(0.1 * 2**doublings, self._breaker.recovery_seconds))
-
-    async def _try(self, sequence: int) -> None:
+    async def _replay(self, sequence: int, suspicious: bool) -> None:
+        await self._stop_growth(sequence)
         try:
-            await self._replay(sequence)
+            batch = await self._on_disk(self._spool.read, sequence)
         except SpoolDamaged as error:
             log.error("a batch in the spool cannot be read; it stays there", extra={"error": str(error)})
             self._disappoint(sequence)
             self._note_recovered(sequence)
-        except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start
-            log.exception("a batch could not be taken from the spool; it is tried again")
-            self._failures[sequence] += 1
-            self._postpone(sequence)
-
-    async def _replay(self, sequence: int) -> None:
-        batch = await self._on_disk(self._spool.read, sequence)
-        others_stored = self._stored > self._stored_since.get(sequence, self._stored)
-        suspicious = others_stored and self._failures[sequence] >= _SUSPICIOUS_FAILURES
-        write = self._writer.isolate if suspicious else self._writer.write
+            return
+        if not batch.whole:
+            log.error("a part of a batch in the spool cannot be read; it stays there", extra={"batch": sequence})
+        write = self._writer.isolate if suspicious else self._writer.write if batch.whole else self._writer.write_rest
         await self._settle(batch, await self._run(self._inserts, write, batch.envelopes))
 
     async def _on_disk(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -33,7 +33,7 @@ class Leftovers:
     ) -> None:  # fmt: skip
         """Opens the spools: raises SpoolError."""
         spools = [Spool(directory, cipher, settings) for directory in directories]
-        self._all = [_Leftover(spool, Delivery(spool, writer, breaker, ledger, 1)) for spool in spools]
+        self._all = [_Leftover(spool, Delivery(spool, writer, breaker, ledger, 1, 0)) for spool in spools]
         self._tasks: list[asyncio.Task[None]] = []
 
     @property

@@ -90,6 +90,21 @@ class Writer:
             written.error = StoreError(f"unexpected: {error}")
         return written
 
+    def write_rest(self, batch: Sequence[Envelope]) -> Written:
+        """As `write`, for what is left of a batch that may have been inserted with more in it: under that token, so that
+        what is stored has to be looked up."""
+        written = Written()
+        try:
+            rest = self._not_stored_after_all(batch, written)
+        except StoreError as error:
+            written.error = error
+            return written
+        if rest:
+            new = self.write(rest)
+            written.outcomes.update(new.outcomes)
+            written.error = new.error
+        return written
+
     def isolate(self, batch: Sequence[Envelope]) -> Written:
         """As `write`, for a batch that the store keeps refusing while it takes others: every error counts against the
         data, until the requests at fault are alone."""
@@ -114,8 +129,8 @@ class Writer:
         return written
 
     def _not_stored_after_all(self, batch: Sequence[Envelope], written: Written) -> list[Envelope]:
-        """ClickHouse has not said no, something on the way has: a balancer whose patience ends before each commit, say.
-        In smaller batches, with other tokens, what is stored would be stored again."""
+        """Where ClickHouse has not said no but something on the way has, a balancer whose patience ends before each commit,
+        say: in other batches, with other tokens, what is stored would be stored again."""
         rows = self._store.rows(
             "SELECT request_id FROM ingest_requests WHERE request_id BETWEEN {first:UInt64} AND {last:UInt64}",
             params={"first": str(batch[0].request_id), "last": str(batch[-1].request_id)},

@@ -72,7 +72,7 @@ def _segment(path: Path, directory: Path) -> dict[str, Any] | None:
     return {
         "file": str(path.relative_to(directory)),
         "bytes": found.size,
-        "batches": len(found.records),
+        "records": len(found.records),
         "waiting": len(waiting),
         "waiting_bytes": sum(record.length for record in waiting),
         "oldest_seconds": round(time.time() - waiting[0].time_ms / 1000, 1) if waiting else 0.0,
@@ -82,7 +82,7 @@ def _segment(path: Path, directory: Path) -> dict[str, Any] | None:
 
 
 def _show(directory: Path, rows: list[dict[str, Any]]) -> None:
-    table = Table("file", "bytes", "batches", "waiting", "bytes of these", "oldest, s", "damaged bytes", "torn bytes")
+    table = Table("file", "bytes", "records", "waiting", "bytes of these", "oldest, s", "damaged bytes", "torn bytes")
     for row in rows:
         table.add_row(*map(str, row.values()))
     out.print(table if rows else f"there is no spool in {directory}")
@@ -92,7 +92,7 @@ def _as_json(loss: Loss) -> dict[str, Any]:
     return {
         "file": str(loss.path),
         "damaged": loss.damaged,
-        "batches": loss.batches,
+        "records": loss.records,
         "stored": loss.stored,
         "request_ids": loss.request_ids,
         "open_end": loss.open_end,
@@ -107,14 +107,14 @@ def _told(directory: Path, losses: list[Loss]) -> list[str]:
 def _lines(loss: Loss) -> list[str]:
     size = sum(end - start for start, end in loss.damaged)
     lines = [f"{loss.path}: {size} damaged bytes are in {loss.path.with_suffix('.damaged').name} now"]
-    if loss.batches:
+    if loss.records:
         ids = ", ".join(f"{first} to {last}" for first, last in loss.request_ids)
         lines.append(
-            f"  gone: batches {', '.join(map(str, loss.batches))}, {loss.requests} requests"
+            f"  gone: records {', '.join(map(str, loss.records))}, {loss.requests} requests"
             + (f", ids {ids}" if ids else "")
         )
     if loss.stored:
-        lines.append(f"  of these batches the store has {', '.join(map(str, loss.stored))}: nothing of them is lost")
+        lines.append(f"  of these records the store has {', '.join(map(str, loss.stored))}: nothing of them is lost")
     if loss.open_end:
         lines.append("  there may have been more at the end: compare `llmhub status` with what your senders know")
     return lines

@@ -38,20 +38,20 @@ _SIGNALS = tuple(Signal)
 
 @dataclass(frozen=True)
 class Loss:
-    """What is gone from the file `path`: the (start, end) of the bytes, the batches, and their request ids as (first,
-    last). `stored` are those of the batches that were in the store already. With `open_end` there may have been further
-    batches at the end of the spool, of which nothing is known."""
+    """What is gone from the file `path`: the (start, end) of the bytes, the records, and their request ids as (first,
+    last). `stored` are those of the records that were in the store already. With `open_end` there may have been further
+    records at the end of the spool, of which nothing is known."""
 
     path: Path
     damaged: list[tuple[int, int]]
-    batches: list[int]
+    records: list[int]
     stored: list[int]
     request_ids: list[tuple[int, int]]
     open_end: bool
 
     @property
     def requests(self) -> int:
-        """How many requests were in the batches."""
+        """How many requests were in the records."""
         return sum(last - first + 1 for first, last in self.request_ids)
 
 
@@ -87,15 +87,15 @@ def _repair_file(path: Path, found: Scan, after: tuple[int, int] | None, cipher:
     """`after` are the first sequence number and the first request id behind the file."""
     damaged = _damaged(found)
     gone = list(_gone(path, found, after, cipher))
-    batches = [number for first, last, _ in gone for number in range(first, last + 1)]
+    records = [number for first, last, _ in gone for number in range(first, last + 1)]
     settled = {record.sequence for record, request_ids in settled_in(path) if not request_ids}
     _set_aside(path, damaged)
     _rewrite(path, found, cipher)
     return Loss(
         path,
         damaged,
-        batches,
-        [number for number in batches if number in settled],
+        records,
+        [number for number in records if number in settled],
         [ids for _, _, ids in gone if ids is not None],
         open_end=after is None and found.torn_bytes > 0,
     )

@@ -1,11 +1,12 @@
 """One file of the spool: a header, then records that are only ever appended.
 
     header   magic, key id, first sequence number, next request id, CRC-32 of these
-    record   marker, kind, sequence number, unix time in ms, next request id, length, CRC-32 of the payload, CRC-32 of these;
-             payload
+    record   marker, kind, sequence number, sequence number of its batch, unix time in ms, next request id, length,
+             CRC-32 of the payload, CRC-32 of these; payload
 
-`N.spool` holds batches, sealed. `N.settled` beside it names those that are in the store; where the payload lists request
-ids, only these of the batch are. All integers are little-endian. A record is torn when the process or the machine died while it was being written: it is
+`N.spool` holds requests, sealed. A batch is one record or several: it has the sequence number of its first one.
+`N.settled` beside it names the records that are in the store; where the payload lists request ids, only these of the
+record are. All integers are little-endian. A record is torn when the process or the machine died while it was being written: it is
 the last thing in the file then, and nobody was told that it is safe. Anything else that does not check is damage.
 """
 
@@ -24,10 +25,10 @@ from collector.spool.cipher import KEY_ID_BYTES
 
 SUFFIX = ".spool"
 SETTLED_SUFFIX = ".settled"
-_MAGIC = b"LLMHUB\x01\n"
+_MAGIC = b"LLMHUB\x02\n"
 _HEADER = struct.Struct(f"<8s{KEY_ID_BYTES}sQQ")
 _MARKER = b"\xf5BR\x1a"
-_RECORD = struct.Struct("<4sBQQQQI")
+_RECORD = struct.Struct("<4sBQQQQQI")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 RECORD_BYTES = _RECORD.size + _CRC.size
@@ -58,15 +59,29 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Record:
-    """A record of `path`; `start` is where its payload of `length` bytes begins. `next_request_id` is the first one
-    that was free after it."""
+class Label:
+    """What a record says of itself. `batch` is the sequence number of the first record of its batch, `next_request_id` the
+    first one that was free after it."""
 
-    path: Path
     kind: Kind
     sequence: int
+    batch: int
     time_ms: int
     next_request_id: int
+
+    def head(self, length: int, crc: int) -> bytes:
+        """The bytes in front of a payload of `length` bytes."""
+        head = _RECORD.pack(
+            _MARKER, self.kind, self.sequence, self.batch, self.time_ms, self.next_request_id, length, crc
+        )
+        return head + _CRC.pack(zlib.crc32(head))
+
+
+@dataclass(frozen=True)
+class Record(Label):
+    """A record of `path`; `start` is where its payload of `length` bytes begins."""
+
+    path: Path
     start: int
     length: int
 
@@ -90,13 +105,11 @@ class Scan:
         return self.size - self.end
 
 
-def encode_record(kind: Kind, sequence: int, time_ms: int, next_request_id: int, payload: bytes) -> bytes:
-    return _head(kind, sequence, time_ms, next_request_id, len(payload), zlib.crc32(payload)) + payload
+def encode_record(label: Label, payload: bytes) -> bytes:
+    return label.head(len(payload), zlib.crc32(payload)) + payload
 
 
-def write_record(
-    fd: int, start: int, kind: Kind, sequence: int, time_ms: int, next_request_id: int, payload: Iterable[bytes]
-) -> int:
+def write_record(fd: int, start: int, label: Label, payload: Iterable[bytes]) -> int:
     """Write a record at `start`, the end of the file, without having all of its payload in memory. Returns where it ends."""
     length = crc = 0
     os.lseek(fd, start + RECORD_BYTES, os.SEEK_SET)
@@ -105,13 +118,8 @@ def write_record(
         length += len(part)
         crc = zlib.crc32(part, crc)
     os.lseek(fd, start, os.SEEK_SET)
-    write_all(fd, _head(kind, sequence, time_ms, next_request_id, length, crc))
+    write_all(fd, label.head(length, crc))
     return start + RECORD_BYTES + length
-
-
-def _head(kind: Kind, sequence: int, time_ms: int, next_request_id: int, length: int, crc: int) -> bytes:
-    head = _RECORD.pack(_MARKER, kind, sequence, time_ms, next_request_id, length, crc)
-    return head + _CRC.pack(zlib.crc32(head))
 
 
 def scan(path: Path) -> Scan:
@@ -140,9 +148,8 @@ def read_payload(record: Record) -> bytes:
             payload = file.read(record.length)
     except OSError as error:
         raise SpoolError(f"cannot read {record.path}: {error.strerror or error}") from error
-    crc = zlib.crc32(payload)
-    if _head(record.kind, record.sequence, record.time_ms, record.next_request_id, len(payload), crc) != head:
-        raise SpoolDamaged(f"{record.path}: batch {record.sequence} has changed on disk. Run `llmhub spool repair`")
+    if record.head(len(payload), zlib.crc32(payload)) != head:
+        raise SpoolDamaged(f"{record.path}: record {record.sequence} has changed on disk. Run `llmhub spool repair`")
     return payload
 
 
@@ -168,11 +175,11 @@ def _record_at(file: BinaryIO, path: Path, position: int, size: int) -> Record |
     head = file.read(RECORD_BYTES)
     if len(head) < RECORD_BYTES or zlib.crc32(head[: _RECORD.size]) != _CRC.unpack(head[_RECORD.size :])[0]:
         return None
-    marker, kind, sequence, time_ms, next_id, length, crc = _RECORD.unpack(head[: _RECORD.size])
+    marker, kind, sequence, batch, time_ms, next_id, length, crc = _RECORD.unpack(head[: _RECORD.size])
     start = position + RECORD_BYTES
     if marker != _MARKER or start + length > size or zlib.crc32(file.read(length)) != crc:
         return None
-    return Record(path, Kind(kind), sequence, time_ms, next_id, start, length)
+    return Record(Kind(kind), sequence, batch, time_ms, next_id, path, start, length)
 
 
 def _markers(file: BinaryIO, position: int, size: int) -> Iterator[int]:

@@ -26,6 +26,7 @@ from collector.spool.segment import (
     SUFFIX,
     Header,
     Kind,
+    Label,
     Record,
     Scan,
     SpoolDamaged,
@@ -80,17 +81,18 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Batch:
-    """Requests of one signal that go into the store in one insert."""
+    """Requests of one signal that go into the store in one insert. It is not `whole` when the disk has lost some of it."""
 
     sequence: int
     signal: Signal
     envelopes: list[Envelope]
+    whole: bool = True
 
 
 @dataclass
 class _Segment:
-    """A file with the batches in it that are not settled: sequence number -> record. `first_ids` has the first request
-    id of each of them."""
+    """A file with the records in it that are not settled, by sequence number. `first_ids` has the first request id of
+    each of them."""
 
     path: Path
     waiting: dict[int, Record] = field(default_factory=dict)
@@ -122,6 +124,8 @@ class Spool:
         self._cipher = cipher
         self._settings = settings
         self._lock = threading.Lock()
+        # Of each batch, in order, the records that are not settled; of these the requests that are; those that cannot be read.
+        self._batches: dict[int, list[int]] = {}
         self._partly: dict[int, set[int]] = {}
         self._damaged: set[int] = set()
         self._segments: list[_Segment] = []
@@ -145,10 +149,11 @@ class Spool:
             self._directory_lock.release()
             raise
 
-    def append(self, signal: Signal, requests: Sequence[Accepted]) -> Batch:
-        """Write one batch; when this returns it survives a crash of process and machine.
+    def append(self, signal: Signal, requests: Sequence[Accepted], to: int | None = None) -> Batch:
+        """Write requests as a batch, or as more of batch `to`, of which nothing has been inserted yet; when this returns
+        they survive a crash of process and machine. Returns these requests, with the sequence number of their batch.
 
-        Raises SpoolFull, or SpoolError when the disk refuses; then the batch is not in the spool.
+        Raises SpoolFull, or SpoolError when the disk refuses; then they are not in the spool.
         """
         with self._lock:
             self._check_usable()
@@ -157,44 +162,44 @@ class Spool:
                 wrap(each.signal, each.tenant, each.body, request_id=first + number, received_ns=each.received_ns, digest=each.digest)
                 for number, each in enumerate(requests)
             ]  # fmt: skip
-            self._write([bytes([_SIGNALS.index(signal)]), *parts(envelopes)], len(envelopes))
-            return Batch(self._next_sequence - 1, signal, envelopes)
+            batch = self._next_sequence if to is None else to
+            self._write(batch, [bytes([_SIGNALS.index(signal)]), *parts(envelopes)], len(envelopes))
+            return Batch(batch, signal, envelopes)
 
     def waiting(self) -> list[int]:
-        """The sequence numbers of what is not settled, in the order in which it was appended."""
+        """The sequence numbers of the batches that are not settled, in the order in which they were begun."""
         with self._lock:
-            return [sequence for segment in self._segments for sequence in segment.waiting]
+            return list(self._batches)
 
     def read(self, sequence: int) -> Batch:
-        """What is left to do of an unsettled batch. Raises SpoolError; after SpoolDamaged the batch stays on disk and
-        nothing waits for it any more."""
+        """What is left to do of an unsettled batch. Raises SpoolError, SpoolDamaged when none of it can be read; what is
+        damaged stays on disk and nothing waits for it any more."""
         with self._lock:
-            record = self._record(sequence)
-            done = set(self._partly.get(sequence, ()))
-        try:
-            signal, data = self._open(record)
-        except SpoolDamaged:
-            with self._lock:
-                self._damaged.add(sequence)
-                self._note_oldest()
-            raise
-        return Batch(sequence, signal, [each for each in unwrap(signal, data) if each.request_id not in done])
+            records = [
+                (self._segment(each).waiting[each], set(self._partly.get(each, ()))) for each in self._records(sequence)
+            ]
+        left: list[Envelope] = []
+        damage = None
+        for record, done in records:
+            try:
+                signal, data = self._open(record)
+                left += [each for each in unwrap(signal, data) if each.request_id not in done]
+            except SpoolDamaged as error:
+                damage = error
+                with self._lock:
+                    self._damaged.add(record.sequence)
+                    self._note_oldest()
+        if damage is None or left:
+            return Batch(sequence, signal, left, whole=damage is None)
+        raise damage
 
     def settle(self, batch: Batch, request_ids: Collection[int] | None = None) -> None:
         """Forget the batch, or those of its requests; they are in the store. Raises nothing: what the disk does not
         remember is inserted again after a restart, and recognised there."""
         with self._lock:
-            segment = self._segment(batch.sequence)
-            record = segment.waiting[batch.sequence]
-            if request_ids is None:
-                del segment.waiting[batch.sequence]
-                segment.first_ids.pop(batch.sequence, None)
-                self._partly.pop(batch.sequence, None)
-            else:
-                self._partly.setdefault(batch.sequence, set()).update(request_ids)
-            self._remember(record, request_ids or ())
-            if not segment.waiting:
-                self._full = ""
+            for sequence in self._records(batch.sequence):
+                if sequence not in self._damaged:
+                    self._settle(self._segment(sequence), sequence, request_ids)
             self._note_oldest()
 
     def remove_settled(self) -> None:
@@ -230,7 +235,7 @@ class Spool:
 
     @property
     def damaged_batches(self) -> int:
-        """Batches that were found damaged since the start; only `llmhub spool repair` can tell what is left of them."""
+        """Batches, or records of one, that were found damaged since the start; only `llmhub spool repair` can tell what is left of them."""
         return len(self._damaged)
 
     def problem(self) -> str:
@@ -262,23 +267,24 @@ class Spool:
         if problem := self.problem():
             raise SpoolFull(problem)
 
-    def _write(self, data: Sequence[bytes], requests: int) -> None:
+    def _write(self, batch: int, data: Sequence[bytes], requests: int) -> None:
         sequence, next_id = self._next_sequence, self._next_request_id + requests
         payload = self._cipher.sealed(_pieces(data), sequence.to_bytes(8, "little"))
-        time_ms = time.time_ns() // 1_000_000
+        label = Label(Kind.BATCH, sequence, batch, time.time_ns() // 1_000_000, next_id)
         try:
             self._make_room(RECORD_BYTES + SEAL_BYTES + sum(map(len, data)))
             self._turn_segment()
             at = self._segments[-1].size
-            end = write_record(self._fd, at, Kind.BATCH, sequence, time_ms, next_id, payload)
+            end = write_record(self._fd, at, label, payload)
             os.fdatasync(self._fd)
         except OSError as error:
             self._take_back(error)
         segment = self._segments[-1]
         start = at + RECORD_BYTES
         segment.first_ids[sequence] = self._next_request_id
-        segment.waiting[sequence] = Record(segment.path, Kind.BATCH, sequence, time_ms, next_id, start, end - start)
+        segment.waiting[sequence] = Record(**vars(label), path=segment.path, start=start, length=end - start)
         segment.size = end
+        self._batches.setdefault(batch, []).append(sequence)
         self._next_sequence, self._next_request_id = sequence + 1, next_id
         self._note_oldest()
 
@@ -374,34 +380,56 @@ class Spool:
             return False
         return True
 
-    def _remember(self, record: Record, request_ids: Collection[int]) -> None:
+    def _settle(self, segment: _Segment, sequence: int, request_ids: Collection[int] | None) -> None:
+        record = segment.waiting[sequence]
+        ids = range(segment.first_ids[sequence], record.next_request_id)
+        done = [each for each in request_ids or () if each in ids]
+        if request_ids is None:
+            self._forget(segment, record)
+            if not segment.waiting:
+                self._full = ""
+        elif done:
+            self._partly.setdefault(sequence, set()).update(done)
+        else:
+            return
+        self._note(record, done)
+
+    def _forget(self, segment: _Segment, record: Record) -> None:
+        del segment.waiting[record.sequence], segment.first_ids[record.sequence]
+        self._partly.pop(record.sequence, None)
+        left = self._batches[record.batch]
+        left.remove(record.sequence)
+        if not left:
+            del self._batches[record.batch]
+
+    def _note(self, record: Record, request_ids: Collection[int]) -> None:
         payload = b"".join(request_id.to_bytes(8, "little") for request_id in request_ids)
-        note = encode_record(
-            Kind.SETTLED, record.sequence, time.time_ns() // 1_000_000, record.next_request_id, payload
-        )
+        label = Label(Kind.SETTLED, record.sequence, record.batch, time.time_ns() // 1_000_000, record.next_request_id)
         try:
             with open(record.path.with_suffix(SETTLED_SUFFIX), "ab", opener=private) as file:
                 if file.tell() == 0:
                     file.write(Header(self._cipher.key_id, 0, 0).encode())
-                file.write(note)
+                file.write(encode_record(label, payload))
         except OSError as error:
             log.warning("cannot note what is settled in the spool", extra={"error": str(error)})
 
     def _segment(self, sequence: int) -> _Segment:
-        for segment in self._segments:
-            if sequence in segment.waiting:
-                return segment
-        raise SpoolError(f"batch {sequence} is not in the spool")
+        return next(segment for segment in self._segments if sequence in segment.waiting)
 
-    def _record(self, sequence: int) -> Record:
-        return self._segment(sequence).waiting[sequence]
+    def _records(self, batch: int) -> list[int]:
+        """The sequence numbers of its records that are not settled."""
+        if batch not in self._batches:
+            raise SpoolError(f"batch {batch} is not in the spool")
+        return list(self._batches[batch])
 
     def _open(self, record: Record) -> tuple[Signal, bytes]:
         try:
             data = self._cipher.open(read_payload(record), record.sequence.to_bytes(8, "little"))
             return _SIGNALS[data[0]], data[1:]
         except (ValueError, WireError) as error:
-            raise SpoolDamaged(f"{record.path}: batch {record.sequence}: {error}. Run `llmhub spool repair`") from error
+            raise SpoolDamaged(
+                f"{record.path}: record {record.sequence}: {error}. Run `llmhub spool repair`"
+            ) from error
 
     def _recover(self) -> None:
         paths = sorted(self.directory.glob(f"*{SUFFIX}"))
@@ -426,19 +454,21 @@ class Spool:
         ids = [found.header.next_request_id, *(record.next_request_id for record in found.records)]
         segment.first_ids = {record.sequence: first for record, first in zip(found.records, ids, strict=False)}
         self._segments.append(segment)
+        for record in found.records:
+            self._batches.setdefault(record.batch, []).append(record.sequence)
         if is_same_boot(self.directory):
-            self._forget(segment, settled)
+            self._forget_settled(segment, settled)
         self._note_oldest()
 
-    def _forget(self, segment: _Segment, settled: Iterable[tuple[Record, list[int]]]) -> None:
-        for record, request_ids in settled:
-            if record.sequence not in segment.waiting:
+    def _forget_settled(self, segment: _Segment, settled: Iterable[tuple[Record, list[int]]]) -> None:
+        for note, request_ids in settled:
+            record = segment.waiting.get(note.sequence)
+            if record is None:
                 continue
             if request_ids:
                 self._partly.setdefault(record.sequence, set()).update(request_ids)
             else:
-                segment.waiting.pop(record.sequence, None)
-                self._partly.pop(record.sequence, None)
+                self._forget(segment, record)
 
 
 def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -192,7 +193,7 @@ def test_a_batch_that_was_stored_without_an_answer_is_tried_again_while_the_stor
     with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The backlog is longer than what the store remembers of inserts."""
-    monkeypatch.setattr("collector.delivery._MAKES_WAY", 1)
+    monkeypatch.setattr("collector.backlog._MAKES_WAY", 1)
     flaky = FlakyStore(llm_store, StoreError("timeout"), late=True)
     names = [f"later {number}" for number in range(40)]
 
@@ -260,23 +261,6 @@ def test_nobody_waits_for_the_store_to_reach_its_disk(
 
     with_collector(use, settings, slow_disk)
     assert stored(llm_store, tenant) == ["first", "fourth", "second", "third"]
-
-
-def test_a_long_backlog_costs_no_more_a_batch_than_a_short_one(
-    with_collector: WithCollector, llm_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A store that is away for hours leaves a hundred thousand, and each start takes up all of them."""
-    batches = 30_000
-
-    async def use(collector: Collector) -> float:
-        monkeypatch.setattr(collector.delivery, "_drain", asyncio.create_task(asyncio.sleep(60)))
-        started = time.process_time()
-        for sequence in range(batches):
-            collector.delivery._postpone(sequence)
-        assert collector.delivery.backlog == batches
-        return time.process_time() - started
-
-    assert with_collector(use, store=FlakyStore(llm_store)) < 5.0
 
 
 def test_the_log_quotes_nothing_of_what_the_store_chokes_on(
@@ -406,6 +390,144 @@ def test_a_large_batch_whose_insert_takes_long_is_acknowledged_early_and_inserte
     with_collector(use, BUSY, slow)
     assert stored(llm_store, tenant) == ["a", "b", "c"]
     assert slow.inserts == ["otlp_traces", "otlp_traces"]
+
+
+def test_requests_that_wait_in_the_spool_for_their_insert_go_into_the_store_in_one(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    slow = FlakyStore(llm_store)
+    slow.gate.clear()
+    names = [f"later {number}" for number in range(5)]
+
+    async def use(collector: Collector) -> None:
+        send = partial(collector.pipeline.submit, Signal.TRACES, tenant)
+        first = asyncio.ensure_future(send(body("first")))
+        await until(lambda: slow.begun == 1)
+        for name in names:
+            assert await send(body(name)) == Acknowledgement()
+        slow.gate.set()
+        await first
+        await until(lambda: not collector.spool.waiting())
+        assert collector.ledger.imbalance() == 0
+
+    with_collector(use, replace(BUSY, ack_seconds=0.1), slow)
+    assert stored(llm_store, tenant) == ["first", *names]
+    assert slow.inserts == ["otlp_traces"] * 2
+
+
+def test_a_batch_that_waits_for_its_insert_grows_up_to_the_largest_size_of_a_batch(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    slow = FlakyStore(llm_store)
+    slow.gate.clear()
+
+    async def use(collector: Collector) -> None:
+        send = partial(collector.pipeline.submit, Signal.TRACES, tenant)
+        first = asyncio.ensure_future(send(body("first")))
+        await until(lambda: slow.begun == 1)
+        for each in large("a", "b", "c", "d"):
+            await send(each)
+        slow.gate.set()
+        await first
+        await until(lambda: not collector.spool.waiting())
+
+    with_collector(use, replace(BUSY, max_batch_bytes=50_000), slow)
+    assert stored(llm_store, tenant) == ["a", "b", "c", "d", "first"]
+    assert slow.inserts == ["otlp_traces"] * 3
+
+
+def test_nothing_is_added_to_a_batch_whose_insert_has_been_tried(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """The store has taken it, without saying so: under its token nothing else would be stored."""
+    flaky = FlakyStore(llm_store, StoreError("timeout"), late=True)
+
+    async def use(collector: Collector) -> None:
+        await collector.pipeline.submit(Signal.TRACES, tenant, body("first"))
+        for number in range(8):
+            await collector.pipeline.submit(Signal.TRACES, tenant, body(f"later {number}"))
+        flaky.error = None
+        await until(lambda: not collector.spool.waiting())
+
+    with_collector(use, FAST, flaky)
+    assert stored(llm_store, tenant) == sorted(["first", *(f"later {number}" for number in range(8))])
+
+
+def test_a_batch_that_has_grown_is_recognised_after_a_crash(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    late = FlakyStore(llm_store, StoreError("timeout"), late=True)
+    late.matches = lambda data: b"later" in data
+    late.gate.clear()
+
+    async def use(collector: Collector) -> None:
+        send = partial(collector.pipeline.submit, Signal.TRACES, tenant)
+        first = asyncio.ensure_future(send(body("first")))
+        await until(lambda: late.begun == 1)
+        for number in range(3):
+            await send(body(f"later {number}"))
+        late.gate.set()
+        await first
+        await until(lambda: late.begun >= 2)
+
+    with_collector(use, replace(BUSY, ack_seconds=0.1), late)
+    names = ["first", "later 0", "later 1", "later 2"]
+    assert stored(llm_store, tenant) == names
+    with_collector(lambda collector: until(lambda: not collector.spool.waiting()))
+    assert stored(llm_store, tenant) == names
+    assert rolled_up(llm_store, "ingest_requests", tenant) == 4
+
+
+def test_what_has_come_during_an_outage_takes_one_insert(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    away = FlakyStore(llm_store, StoreError("connection refused"))
+    names = ["a", "b", "c", "d"]
+
+    async def use(collector: Collector) -> None:
+        await collector.pipeline.submit(Signal.TRACES, tenant, body("before"))
+        await until(lambda: collector.breaker.is_open)
+        away.gate.clear()
+        tried = away.begun
+        await until(lambda: away.begun > tried)
+        for name in names:
+            await collector.pipeline.submit(Signal.TRACES, tenant, body(name))
+        assert len(collector.spool.waiting()) == 2
+        away.error = None
+        away.inserts.clear()
+        away.gate.set()
+        await until(lambda: not collector.spool.waiting())
+
+    with_collector(use, replace(FAST, concurrent_inserts=1), away)
+    assert stored(llm_store, tenant) == ["a", "b", "before", "c", "d"]
+    assert away.inserts == ["otlp_traces"] * 2
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before the commit", "after the commit"])
+def test_when_the_disk_has_changed_a_part_of_a_batch_the_rest_is_stored_once(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, late: bool
+) -> None:
+    flaky = FlakyStore(llm_store, StoreError("timeout"), late=late)
+    flaky.matches = lambda data: b"first" not in data
+    flaky.gate.clear()
+
+    async def use(collector: Collector) -> None:
+        send = partial(collector.pipeline.submit, Signal.TRACES, tenant)
+        first = asyncio.ensure_future(send(body("first")))
+        await until(lambda: flaky.begun == 1)
+        for each in large("a", "b", "c"):
+            await send(each)
+        flip_the_last_bit(collector.spool)
+        flaky.gate.set()
+        await first
+        await until(lambda: collector.spool.damaged_batches == 1)
+        flaky.error = None
+        await until(lambda: len(stored(llm_store, tenant)) >= 3)
+        await until(lambda: collector.delivery.backlog == 0)
+        assert len(collector.spool.waiting()) == 1, "what is damaged stays for the repair"
+
+    with_collector(use, BUSY, flaky)
+    assert stored(llm_store, tenant) == ["a", "b", *(["c"] if late else []), "first"]
 
 
 @pytest.mark.parametrize(

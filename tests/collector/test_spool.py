@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from collector.signals import Signal
 from collector.spool import Cipher, KeyFileError, Spool, SpoolDamaged, SpoolError, SpoolFull, SpoolSettings, open_key
-from collector.spool.segment import HEADER_BYTES, RECORD_BYTES
+from collector.spool.segment import HEADER_BYTES, scan
 from collector.spool.spool import Accepted, Batch
 from tests.faults.disk import small_disk
 
@@ -80,6 +81,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.directory = Path(tempfile.mkdtemp())
         self.model: dict[int, dict[int, bytes]] = {}
+        self.records: Counter[int] = Counter()
         self.next_id = -1
         self.spool = self.open()
 
@@ -99,6 +101,18 @@ class AnyOrder(RuleBasedStateMachine):
         assert ids == list(range(first, first + len(requests))), "request ids have neither gaps nor pairs"
         self.next_id = ids[-1] + 1
         self.model[batch.sequence] = dict(zip(ids, requests, strict=True))
+        self.records[batch.sequence] = 1
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), requests=st.lists(st.binary(max_size=200), min_size=1, max_size=4))
+    def append_to(self, data: st.DataObject, requests: list[bytes]) -> None:
+        sequence = data.draw(st.sampled_from(sorted(self.model)))
+        signal = self.spool.read(sequence).signal
+        batch = self.spool.append(signal, accepted(*requests, signal=signal), sequence)
+        assert batch.sequence == sequence
+        self.next_id = batch.envelopes[-1].request_id + 1
+        self.model[sequence].update((each.request_id, each.body) for each in batch.envelopes)
+        self.records[sequence] += 1
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
@@ -106,7 +120,7 @@ class AnyOrder(RuleBasedStateMachine):
         sequence = data.draw(st.sampled_from(sorted(self.model)))
         self.spool.settle(self.spool.read(sequence))
         self.spool.remove_settled()
-        del self.model[sequence]
+        del self.model[sequence], self.records[sequence]
 
     @precondition(lambda self: any(self.model.values()))
     @rule(data=st.data())
@@ -132,7 +146,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def it_keeps_no_file_without_a_purpose(self) -> None:
-        assert len(segments(self.directory)) <= len(self.model) + 1
+        assert len(segments(self.directory)) <= self.records.total() + 1
 
 
 AnyOrder.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
@@ -151,13 +165,50 @@ def test_a_batch_comes_back_as_it_was_appended(directory: Path) -> None:
     assert (envelope.received_ns, envelope.digest) == (request.received_ns, request.digest)
 
 
+def test_what_is_added_to_a_batch_comes_back_with_it_whatever_was_appended_between(directory: Path) -> None:
+    spool = opened(directory, SpoolSettings(segment_bytes=1))
+    first = spool.append(Signal.TRACES, accepted(b"a"))
+    other = spool.append(Signal.LOGS, accepted(b"x", signal=Signal.LOGS))
+    more = spool.append(Signal.TRACES, accepted(b"b", b"c"), first.sequence)
+    assert (more.sequence, [each.body for each in more.envelopes]) == (first.sequence, [b"b", b"c"])
+    spool = opened(directory, SpoolSettings(segment_bytes=1))
+    assert spool.waiting() == [first.sequence, other.sequence]
+    assert bodies(spool) == [[b"a", b"b", b"c"], [b"x"]]
+    spool.settle(first, [more.envelopes[0].request_id])
+    spool = opened(directory)
+    assert bodies(spool) == [[b"a", b"c"], [b"x"]]
+    spool.settle(spool.read(first.sequence))
+    assert bodies(opened(directory)) == [[b"x"]]
+
+
+def test_of_a_batch_that_the_disk_has_partly_changed_the_rest_is_handed_out_and_the_damage_kept(
+    directory: Path,
+) -> None:
+    spool = opened(directory)
+    batch = spool.append(Signal.TRACES, accepted(b"a"))
+    for body in (b"b", b"c"):
+        spool.append(Signal.TRACES, accepted(body), batch.sequence)
+    (path,) = segments(directory)
+    data = bytearray(path.read_bytes())
+    data[payloads(directory)[1][0]] ^= 1
+    path.write_bytes(data)
+    left = spool.read(batch.sequence)
+    assert ([each.body for each in left.envelopes], left.whole) == ([b"a", b"c"], False)
+    spool.settle(left)
+    assert (spool.waiting(), spool.damaged_batches) == ([batch.sequence], 1)
+    with pytest.raises(SpoolDamaged, match="Run `llmhub spool repair`"):
+        spool.read(batch.sequence)
+    spool.close()
+    refuses(directory)
+
+
 def test_a_file_cut_anywhere_loses_the_torn_record_only_and_says_so(
     directory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(directory, b"first", b"second", b"third")
     (path,) = segments(directory)
     whole = path.read_bytes()
-    ends = ends_of_records(whole)
+    ends = ends_of_records(path)
     for cut in range(HEADER_BYTES, len(whole) + 1):
         path.write_bytes(whole[:cut])
         caplog.clear()
@@ -187,7 +238,7 @@ def test_a_flipped_byte_before_the_last_record_is_damage_and_stops_the_start(dir
     filled(directory, b"first", b"second", b"third")
     (path,) = segments(directory)
     whole = path.read_bytes()
-    for at in range(ends_of_records(whole)[1]):
+    for at in range(ends_of_records(path)[1]):
         changed = bytes([*whole[:at], whole[at] ^ 0x40, *whole[at + 1 :]])
         path.write_bytes(changed)
         refuses(directory)
@@ -200,7 +251,7 @@ def test_a_flipped_byte_in_the_last_record_makes_it_a_torn_one(
     filled(directory, b"first", b"second", b"third")
     (path,) = segments(directory)
     whole = path.read_bytes()
-    for at in range(ends_of_records(whole)[1], len(whole)):
+    for at in range(ends_of_records(path)[1], len(whole)):
         path.write_bytes(bytes([*whole[:at], whole[at] ^ 1, *whole[at + 1 :]]))
         caplog.clear()
         spool = opened(directory)
@@ -502,22 +553,12 @@ def reset(directory: Path, path: Path, content: bytes) -> None:
 
 
 def payloads(directory: Path) -> list[tuple[int, int]]:
-    """Where the payloads are in the first file; a record's length stands 33 bytes behind its beginning."""
-    data = segments(directory)[0].read_bytes()
-    found, at = [], HEADER_BYTES
-    while at < len(data):
-        start = at + RECORD_BYTES
-        at = start + int.from_bytes(data[at + 29 : at + 37], "little")
-        found.append((start, at))
-    return found
+    """Where the payloads are in the first file."""
+    return [(record.start, record.end) for record in scan(segments(directory)[0]).records]
 
 
-def ends_of_records(data: bytes) -> list[int]:
-    ends, at = [], HEADER_BYTES
-    while at < len(data):
-        at += RECORD_BYTES + int.from_bytes(data[at + 29 : at + 37], "little")
-        ends.append(at)
-    return ends
+def ends_of_records(path: Path) -> list[int]:
+    return [record.end for record in scan(path).records]
 
 
 def fails_once(monkeypatch: pytest.MonkeyPatch, call: str) -> None:

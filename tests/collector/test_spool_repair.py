@@ -74,7 +74,7 @@ def test_a_batch_that_has_changed_is_set_aside_and_the_others_stay(tmp_path: Pat
     untouched = victim.path.read_bytes()
 
     (loss,) = repair(tmp_path, CIPHER)
-    assert (loss.batches, loss.stored, loss.requests, loss.open_end) == ([2], [], 5, False)
+    assert (loss.records, loss.stored, loss.requests, loss.open_end) == ([2], [], 5, False)
     assert loss.request_ids == [(ids(batches[1])[0], ids(batches[1])[-1])]
     ((start, end),) = loss.damaged
     assert victim.path.with_suffix(".damaged").read_bytes() == untouched[start:end]
@@ -90,7 +90,7 @@ def test_a_batch_that_the_store_had_already_is_no_loss(tmp_path: Path) -> None:
     victim = records(tmp_path)[1]
     flip(victim.path, victim.start)
     (loss,) = repair(tmp_path, CIPHER)
-    assert (loss.batches, loss.stored) == ([2], [2])
+    assert (loss.records, loss.stored) == ([2], [2])
     assert left(tmp_path) == {1: ids(batches[0]), 3: ids(batches[2])}
 
 
@@ -102,7 +102,7 @@ def test_damage_at_the_end_of_a_file_that_others_follow_is_measured_by_the_next_
     with pytest.raises(SpoolDamaged):
         Spool(tmp_path, CIPHER, SpoolSettings())
     (loss,) = repair(tmp_path, CIPHER)
-    assert 1 in loss.batches
+    assert 1 in loss.records
     assert loss.request_ids[0][0] == ids(batches[0])[0]
     assert loss.requests >= 2
     assert left(tmp_path)[3] == ids(batches[2])
@@ -113,7 +113,7 @@ def test_a_file_without_its_header_keeps_its_batches(tmp_path: Path) -> None:
     (path,) = segments(tmp_path)
     flip(path, 3)
     (loss,) = repair(tmp_path, CIPHER)
-    assert (loss.batches, loss.damaged) == ([], [(0, HEADER_BYTES)])
+    assert (loss.records, loss.damaged) == ([], [(0, HEADER_BYTES)])
     assert left(tmp_path) == {1: ids(batches[0]), 2: ids(batches[1])}
 
 

@@ -182,7 +182,7 @@ def test_a_damaged_spool_stops_the_start_and_is_repaired(start_hub: StartHub, di
     assert (before.code, "llmhub spool repair" in before.err) == (1, True)
     ran = hub.command("spool", "repair")
     assert ran.code == 0, ran.err
-    assert "gone: batches 2, 1 requests" in ran.out
+    assert "gone: records 2, 1 requests" in ran.out
     assert hub.command("spool", "status").code == 0
 
     hub = start_hub()

@@ -1,0 +1,95 @@
+"""Batches that wait in the spool for the store: which is next, and what becomes of those that fail again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from heapq import heappop, heappush, nsmallest
+
+from collector.breaker import Breaker
+
+log = logging.getLogger(__name__)
+
+# A batch that fails this often, while others are stored, is looked at request by request.
+_SUSPICIOUS_FAILURES = 4
+# It makes way for so many others, and again after as many failures. Not for all of them: the store may have taken it without
+# saying so, and recognises it only among its last non_replicated_deduplication_window inserts.
+_MAKES_WAY = 100
+_MOST_WAYS = 4
+
+
+class Backlog:
+    """Has batches inserted one at a time, in order, while the breaker is not open. Runs on one event loop."""
+
+    def __init__(
+        self, breaker: Breaker, slots: asyncio.Semaphore, replay: Callable[[int, bool], Awaitable[None]]
+    ) -> None:
+        """`replay` inserts the batch of a sequence number and reports to `stored` or `failed`; with True every error counts
+        against its data. `slots` are the rights to insert."""
+        self._breaker = breaker
+        self._slots = slots
+        self._replay = replay
+        self._places: list[tuple[int, int]] = []
+        self._failures: Counter[int] = Counter()
+        self._stored_since: dict[int, int] = {}
+        self._stored = 0
+        self._drain: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def add(self, sequence: int) -> None:
+        """Have the batch inserted when its turn comes."""
+        heappush(self._places, (self._place(sequence), sequence))
+        if self._drain is None or self._drain.done():
+            self._drain = asyncio.create_task(self._empty())
+
+    def failed(self, sequence: int) -> None:
+        """The store has not taken the batch: it has another turn."""
+        self._failures[sequence] += 1
+        self._stored_since.setdefault(sequence, self._stored)
+        self.add(sequence)
+
+    def stored(self, sequence: int) -> None:
+        """The store has taken a batch, of the backlog or not."""
+        self._stored += 1
+        self._failures.pop(sequence, None)
+        self._stored_since.pop(sequence, None)
+
+    async def drained(self) -> None:
+        """Wait until no batch waits."""
+        if self._drain is not None:
+            await asyncio.wait([self._drain])
+
+    async def close(self, patience: float) -> None:
+        """Go on for `patience` seconds, less when the store is away. Idempotent."""
+        if self._drain is not None:
+            await asyncio.wait([self._drain], timeout=patience if self._breaker.is_closed else 0)
+            self._drain.cancel()
+
+    def _place(self, sequence: int) -> int:
+        ways = min(self._failures[sequence] // _SUSPICIOUS_FAILURES, _MOST_WAYS)
+        before = nsmallest(ways * _MAKES_WAY, self._places)
+        return max(sequence, before[-1][0] + 1) if before else sequence
+
+    async def _empty(self) -> None:
+        while self._places:
+            while self._breaker.is_open:
+                await asyncio.sleep(min(self._breaker.recovery_seconds / 5, 1.0))
+            async with self._slots:
+                _, sequence = heappop(self._places)
+                await self._try(sequence)
+            if self._failures[sequence]:
+                doublings = min(self._failures[sequence], 10)
+                await asyncio.sleep(min(0.1 * 2**doublings, self._breaker.recovery_seconds))
+
+    async def _try(self, sequence: int) -> None:
+        others_stored = self._stored > self._stored_since.get(sequence, self._stored)
+        suspicious = others_stored and self._failures[sequence] >= _SUSPICIOUS_FAILURES
+        try:
+            await self._replay(sequence, suspicious)
+        except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start
+            log.exception("a batch could not be taken from the spool; it is tried again")
+            self.failed(sequence)

@@ -1,0 +1,56 @@
+"""Batches that wait in the spool are inserted in order, and none of them blocks the others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from collector.backlog import Backlog
+from collector.breaker import Breaker
+
+
+def replayed(sequences: list[int], fails: dict[int, int]) -> list[int]:
+    """The order in which the batches are stored; those in `fails` are not so many times before."""
+    order: list[int] = []
+
+    async def run() -> None:
+        async def replay(sequence: int, suspicious: bool) -> None:
+            if fails.get(sequence, 0):
+                fails[sequence] -= 1
+                backlog.failed(sequence)
+            else:
+                order.append(sequence)
+                backlog.stored(sequence)
+
+        backlog = Backlog(Breaker(recovery_seconds=0.001), asyncio.Semaphore(1), replay)
+        for sequence in sequences:
+            backlog.add(sequence)
+        await backlog.drained()
+
+    asyncio.run(run())
+    return order
+
+
+def test_the_oldest_is_first() -> None:
+    assert replayed([5, 3, 9], {}) == [3, 5, 9]
+
+
+def test_one_that_fails_a_few_times_is_still_the_first() -> None:
+    assert replayed([5, 3, 9], {3: 3}) == [3, 5, 9]
+
+
+def test_one_that_goes_on_failing_makes_way_for_some_others_however_far_apart_their_numbers_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("collector.backlog._MAKES_WAY", 2)
+    assert replayed([1, 10, 200, 3_000, 40_000], {1: 4}) == [10, 200, 1, 3_000, 40_000]
+    assert replayed([1, 10, 200, 3_000, 40_000], {1: 5}) == [10, 200, 3_000, 40_000, 1]
+
+
+def test_a_long_backlog_costs_no_more_a_batch_than_a_short_one() -> None:
+    """A store that is away for hours leaves a hundred thousand, and each start takes up all of them."""
+    started = time.process_time()
+    assert len(replayed(list(range(30_000)), {})) == 30_000
+    assert time.process_time() - started < 5.0
