@@ -36,7 +36,7 @@ from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from benchmarks.load import WORKLOADS, Requests, Sent, Workload
-from collector.pipeline import PipelineSettings
+from collector.settings import PipelineSettings
 from llmhub.config import Config
 from llmhub.hub import prepare_store
 from storage.embedded import EmbeddedStore
@@ -337,9 +337,9 @@ def stored_rows(query: Query) -> tuple[int, int]:
 
 
 def wait_for(query: Query, spans: int) -> None:
-    """Until that many are stored, or none are added any more: the count that is taken afterwards tells."""
+    """Until that many are stored, and calls of them, or none are added any more: the count that is taken afterwards tells."""
     last, changed = -1, time.monotonic()
-    while (now := stored_rows(query)[0]) < spans and time.monotonic() - changed < STANDSTILL_SECONDS:
+    while (now := min(stored_rows(query))) < spans and time.monotonic() - changed < STANDSTILL_SECONDS:
         if now != last:
             last, changed = now, time.monotonic()
         time.sleep(POLL_SECONDS)

@@ -16,8 +16,9 @@ from collector.delivery import Delivery
 from collector.ledger import Ledger
 from collector.leftovers import Leftovers
 from collector.metrics import CollectorMetrics
-from collector.pipeline import Pipeline, PipelineSettings
+from collector.pipeline import Pipeline
 from collector.replay import Replayer
+from collector.settings import PipelineSettings
 from collector.spool import Spool, SpoolSettings, open_key
 from collector.writer import Writer
 from storage.store import Store
@@ -55,9 +56,7 @@ class Collector:
         self.breaker = breaker or Breaker()
         self.dead_letters = DeadLetters(store, cipher)
         writer = Writer(store, self.breaker, self.dead_letters, self.metrics)
-        self.delivery = Delivery(
-            self.spool, writer, self.breaker, self.ledger, settings.concurrent_inserts, settings.max_batch_bytes
-        )
+        self.delivery = Delivery(self.spool, writer, self.breaker, self.ledger, settings)
         self.leftovers = Leftovers(leftovers, cipher, settings.spool, writer, self.breaker, self.ledger)
         self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, self.dead_letters, self.metrics, settings)
         self.replayer = Replayer(store, self.dead_letters, self.pipeline, self.spool)

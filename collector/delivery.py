@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -17,6 +16,8 @@ from collector.envelope import Envelope
 from collector.errors import HubError, Overloaded, Unavailable
 from collector.failures import describe
 from collector.ledger import Account, Entry, Ledger
+from collector.pace import Pace
+from collector.settings import PipelineSettings
 from collector.signals import Signal
 from collector.spool import SpoolDamaged, SpoolError
 from collector.spool.spool import Accepted, Batch, Spool
@@ -25,6 +26,8 @@ from collector.writer import Acknowledgement, Outcome, Writer, Written
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+# What waits in the spool for its insert does so no longer than this, if the store can be had.
+_MAX_GROWTH_SECONDS = 2.0
 _STORED = Acknowledgement()
 _NO_OUTCOME = Unavailable("The hub could not store the request. Send again.", RETRY_SECONDS)
 
@@ -69,7 +72,7 @@ class _Growing:
     in_memory: bool = True
     envelopes: list[Envelope] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
-    insert: asyncio.Task[float] | None = None
+    insert: asyncio.Task[None] | None = None
 
     def add(self, envelopes: Sequence[Envelope], waiting: Sequence[Waiting]) -> None:
         self.size += sum(each.size for each in waiting)
@@ -91,17 +94,18 @@ class Delivery:
     """
 
     def __init__(
-        self, spool: Spool, writer: Writer, breaker: Breaker, ledger: Ledger, concurrent_inserts: int, max_batch_bytes: int
-    ) -> None:  # fmt: skip
+        self, spool: Spool, writer: Writer, breaker: Breaker, ledger: Ledger, settings: PipelineSettings
+    ) -> None:
         self._spool = spool
         self._writer = writer
         self._breaker = breaker
         self._ledger = ledger
-        self._max_batch_bytes = max_batch_bytes
-        self._slots = asyncio.Semaphore(concurrent_inserts)
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.concurrent_inserts)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._inserts = ThreadPoolExecutor(concurrent_inserts, thread_name_prefix="insert")
+        self._inserts = ThreadPoolExecutor(settings.concurrent_inserts, thread_name_prefix="insert")
         self._backlog = Backlog(breaker, self._slots, self._replay)
+        self._paces = {signal: Pace() for signal in Signal}
         self._growing: dict[Signal, _Growing] = {}
         # Whoever has it may add to the growing batch of a signal, or begin its insert.
         self._growth: defaultdict[Signal, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -116,6 +120,16 @@ class Delivery:
     def backlog(self) -> int:
         """Batches that are in the spool and wait for their turn, not in memory."""
         return len(self._backlog)
+
+    def rest_until(self, signal: Signal) -> float:
+        """When the next insert should begin, on the clock of the event loop: after a pause as long as the last one took."""
+        return self._paces[signal].rest_until
+
+    def is_gathering(self, signal: Signal) -> bool:
+        """Whether what comes now should join others that wait in the spool, rather than be inserted by itself: an insert is
+        under way or has just been, or a batch waits already."""
+        growing = self._growing.get(signal)
+        return self._paces[signal].is_resting or (growing is not None and growing.in_memory)
 
     async def recover(self, remember: Callable[[Batch], None]) -> None:
         """Take up what an earlier process left in the spool; `remember` is given each batch of it. Raises SpoolError."""
@@ -149,15 +163,17 @@ class Delivery:
             return False
         return True
 
-    async def deliver(self, signal: Signal, batch: Sequence[Waiting], answer_by: float, *, slot: bool) -> float:
+    async def deliver(self, signal: Signal, batch: Sequence[Waiting], answer_by: float, *, slot: bool) -> None:
         """Spool the batch, insert it, resolve every outcome: when it is committed, or at `answer_by` on the clock of the
         event loop. Without a `slot` outcomes are resolved as soon as it is spooled; it waits for its insert, together with
-        what else does, until its deadline in memory and then in the spool. Returns the seconds of the insert."""
+        what else does, until its deadline in memory and then in the spool. Returns when nothing of it is left in memory."""
         if not slot:
-            return await self._grow(signal, batch)
+            await self._grow(signal, batch)
+            return
         try:
             spooled = await self._append(signal, batch)
-            return 0.0 if spooled is None else await self._insert(spooled, batch, answer_by)
+            if spooled is not None:
+                await self._insert(spooled, batch, answer_by)
         finally:
             self._slots.release()
 
@@ -187,32 +203,37 @@ class Delivery:
             self._until_stored[spooled.sequence].update(patient)
         return spooled
 
-    async def _grow(self, signal: Signal, batch: Sequence[Waiting]) -> float:
+    async def _grow(self, signal: Signal, batch: Sequence[Waiting]) -> None:
         async with self._growth[signal]:
             growing = self._growing.get(signal)
-            if growing is not None and growing.size + sum(each.size for each in batch) > self._max_batch_bytes:
+            if growing is not None and growing.size + sum(each.size for each in batch) > self._settings.max_batch_bytes:
                 growing = None
             spooled = await self._append(signal, batch, None if growing is None else growing.sequence)
             if spooled is None:
-                return 0.0
+                return
             self._resolve(batch, {})
             if growing is None:
                 growing = self._growing[signal] = _Growing(spooled.sequence)
             growing.add(spooled.envelopes, batch)
+            self._paces[signal].look()
             if growing.insert is None:
                 growing.insert = asyncio.create_task(self._insert_grown(signal, growing, earliest_deadline(batch)))
-        return await growing.insert
+        await growing.insert
 
-    async def _insert_grown(self, signal: Signal, growing: _Growing, deadline: float) -> float:
-        slot = await self.slot(deadline - asyncio.get_running_loop().time())
+    async def _insert_grown(self, signal: Signal, growing: _Growing, deadline: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._breaker.is_closed:
+            latest = min(deadline, loop.time() + _MAX_GROWTH_SECONDS)
+            await self._paces[signal].rest(latest, lambda: growing.size >= self._settings.batch_bytes)
+        slot = await self.slot(deadline - loop.time())
         try:
             if slot:
                 await self._stop_growth(growing.sequence)
-                return await self._insert(Batch(growing.sequence, signal, growing.envelopes), growing.waiting)
+                await self._insert(Batch(growing.sequence, signal, growing.envelopes), growing.waiting)
+                return
             async with self._growth[signal]:
                 growing.release()
             self._backlog.add(growing.sequence)
-            return 0.0
         finally:
             if slot:
                 self._slots.release()
@@ -225,13 +246,13 @@ class Delivery:
                     if self._growing.get(signal) is growing:
                         del self._growing[signal]
 
-    async def _insert(self, spooled: Batch, batch: Sequence[Waiting], answer_by: float | None = None) -> float:
+    async def _insert(self, spooled: Batch, batch: Sequence[Waiting], answer_by: float | None = None) -> None:
         """Without `answer_by` those who wait have been answered, but those who wait until it is stored."""
         loop = asyncio.get_running_loop()
         answer = None if answer_by is None else loop.call_at(answer_by, self._resolve, batch, {})
-        started = time.perf_counter()
         try:
-            written = await self._run(self._inserts, self._writer.write, spooled.envelopes)
+            with self._paces[spooled.signal].insert():
+                written = await self._run(self._inserts, self._writer.write, spooled.envelopes)
         finally:
             if answer is not None:
                 answer.cancel()
@@ -239,7 +260,6 @@ class Delivery:
         by_place = {place: written.outcomes[each] for place, each in enumerate(ids) if each in written.outcomes}
         self._resolve(batch, by_place)
         await self._settle(spooled, written)
-        return time.perf_counter() - started
 
     def _resolve(self, batch: Sequence[Waiting], outcomes: dict[int, Outcome]) -> None:
         """By place in the batch; what has no outcome yet is safe in the spool."""

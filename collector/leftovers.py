@@ -11,6 +11,7 @@ from pathlib import Path
 from collector.breaker import Breaker
 from collector.delivery import Delivery
 from collector.ledger import Ledger
+from collector.settings import PipelineSettings
 from collector.spool import Cipher, Spool, SpoolSettings
 from collector.spool.spool import Batch
 from collector.writer import Writer
@@ -33,7 +34,10 @@ class Leftovers:
     ) -> None:  # fmt: skip
         """Opens the spools: raises SpoolError."""
         spools = [Spool(directory, cipher, settings) for directory in directories]
-        self._all = [_Leftover(spool, Delivery(spool, writer, breaker, ledger, 1, 0)) for spool in spools]
+        self._all = [
+            _Leftover(spool, Delivery(spool, writer, breaker, ledger, PipelineSettings(concurrent_inserts=1)))
+            for spool in spools
+        ]
         self._tasks: list[asyncio.Task[None]] = []
 
     @property

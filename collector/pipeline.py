@@ -20,8 +20,8 @@ from collector.failures import describe
 from collector.fairness import FairQueue, Share
 from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
+from collector.settings import PipelineSettings
 from collector.signals import Signal
-from collector.spool import SpoolSettings
 from collector.spool.spool import FIRST_ID_BITS, Accepted, Batch, Spool
 from collector.writer import Acknowledgement, Outcome
 from storage.store import StoreError
@@ -36,43 +36,11 @@ T = TypeVar("T")
 # insert.
 _MAX_PACE_SECONDS = 0.6
 # A batch is large from this share of `batch_bytes` on.
-_LARGE = 1 / 8
+_LARGE = 1 / 16
 # Up to this share of `max_pending_bytes` nobody needs to be slowed down.
 _AT_EASE = 3 / 8
 # One tenant alone gets four fifths, see fairness.Share.
 _NEARLY_FULL = 0.75
-
-
-@dataclass(frozen=True)
-class PipelineSettings:
-    """When a batch is written, and how much may wait."""
-
-    flush_seconds: float = 0.25
-    """Seconds a request waits for company before its batch is inserted; longer, up to 0.6 s, while another insert is under
-    way and then for as long as it took, so that inserts fill no more than half of the time of a nearly idle hub; also
-    while batches wait in the spool."""
-    batch_bytes: int = 16 << 20
-    """A batch of this size is inserted at once when an insert thread is free."""
-    max_batch_bytes: int = 64 << 20
-    """While all insert threads are busy, batches grow up to this size."""
-    max_pending_bytes: int = 256 << 20
-    """Bytes received and not yet stored or spooled; above it senders are told to retry. Tenants share them."""
-    max_pending_requests: int = 32_768
-    """The same, counted in requests."""
-    concurrent_inserts: int = 2
-    """Batches that are inserted at the same time."""
-    ack_seconds: float = 5.0
-    """A request that is not committed by then is acknowledged as soon as it is in the spool."""
-    busy_ack_seconds: float = 0.6
-    """The same for requests in batches of an eighth of `batch_bytes` and more, while less than three eighths of
-    `max_pending_bytes` waits: who sends much must not have to drop spans because one large insert takes long."""
-    duplicate_seconds: float = 600.0
-    """A request that is repeated within this time is acknowledged and not stored again."""
-    duplicate_requests: int = 1_000_000
-    """Requests remembered for that, 100 MB a million; above it the time is shorter."""
-    canary_seconds: float = 60.0
-    """Time between two spans that the hub sends itself to measure how long they take; 0: none."""
-    spool: SpoolSettings = SpoolSettings()
 
 
 class Pipeline:
@@ -276,6 +244,10 @@ class Pipeline:
         if not queue.requests:
             queue.first = asyncio.get_running_loop().time()
         queue.requests.add(waiting)
+        self._begin_or_wait(signal)
+
+    def _begin_or_wait(self, signal: Signal) -> None:
+        queue = self._queues[signal]
         if queue.requests.size >= self._settings.batch_bytes:
             self._begin(signal)
         elif queue.timer is None and not queue.starting:
@@ -285,7 +257,7 @@ class Pipeline:
         queue = self._queues[signal]
         queue.stop_timer()
         # What waits in the spool is inserted batch by batch: the fewer, the sooner the hub has caught up.
-        rest_until = inf if self._delivery.backlog else queue.rest_until
+        rest_until = inf if self._delivery.backlog else self._delivery.rest_until(signal)
         when = max(queue.first + self._settings.flush_seconds, min(rest_until, queue.first + _MAX_PACE_SECONDS))
         queue.timer = asyncio.get_running_loop().call_at(when, self._begin, signal)
 
@@ -301,20 +273,18 @@ class Pipeline:
             task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, signal: Signal, queue: _Queue) -> None:
-        slot = await self._delivery.slot(self._patience(queue))
-        batch = queue.requests.take(self._settings.max_batch_bytes)
+        slot = not self._gathers(signal, queue) and await self._delivery.slot(self._patience(queue))
+        batch = queue.requests.take(self._settings.batch_bytes)
         queue.starting = False
         if queue.requests:
-            self._begin(signal)
-        queue.begin_insert()
-        seconds = 0.0
+            queue.first = asyncio.get_running_loop().time()
+            self._begin_or_wait(signal)
         try:
-            seconds = await self._delivery.deliver(signal, batch, self._answer_by(batch), slot=slot)
+            await self._delivery.deliver(signal, batch, self._answer_by(batch), slot=slot)
         finally:
             for each in batch:
                 self._requests.give_back(each.tenant, 1)
                 self._bytes.give_back(each.tenant, each.size)
-            queue.end_insert(seconds)
             if queue.timer is not None:
                 self._set_timer(signal)
 
@@ -327,10 +297,17 @@ class Pipeline:
     def _answer_by(self, batch: Iterable[Waiting]) -> float:
         """When whoever sent the first request is answered, committed or not, on the clock of the event loop."""
         deadline = earliest_deadline(batch)
-        large = sum(each.size for each in batch) >= self._settings.batch_bytes * _LARGE
-        if large and self._bytes.held < self._bytes.total * _AT_EASE:
+        if self._answers_early(sum(each.size for each in batch)):
             deadline -= max(0.0, self._settings.ack_seconds - self._settings.busy_ack_seconds)
         return deadline
+
+    def _answers_early(self, size: int) -> bool:
+        """Whether a batch of this size is answered from the spool rather than late."""
+        return size >= self._settings.batch_bytes * _LARGE and self._bytes.held < self._bytes.total * _AT_EASE
+
+    def _gathers(self, signal: Signal, queue: _Queue) -> bool:
+        """Whether what waits goes into the spool at once, to be inserted with what comes after it."""
+        return self._answers_early(queue.requests.size) and self._delivery.is_gathering(signal)
 
 
 @dataclass
@@ -342,19 +319,7 @@ class _Queue:
     """When the first of the requests came."""
     starting: bool = False
     """A batch waits for its turn."""
-    inserts: int = 0
-    """Under way."""
-    rest_until: float = 0.0
     timer: asyncio.TimerHandle | None = None
-
-    def begin_insert(self) -> None:
-        self.inserts += 1
-        self.rest_until = inf
-
-    def end_insert(self, seconds: float) -> None:
-        self.inserts -= 1
-        if not self.inserts:
-            self.rest_until = asyncio.get_running_loop().time() + seconds
 
     def stop_timer(self) -> None:
         if self.timer is not None:

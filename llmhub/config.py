@@ -21,7 +21,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from collector.gaps import GapsSettings
-from collector.pipeline import PipelineSettings
+from collector.settings import PipelineSettings
 from collector.sweep import SweepSettings
 from receivers.kafka import KafkaSettings
 from receivers.listener import ListenError, split_address

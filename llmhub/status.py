@@ -8,7 +8,7 @@ from typing import Any
 
 from collector.assembly import Collector
 from collector.failures import describe
-from collector.pipeline import PipelineSettings
+from collector.settings import PipelineSettings
 from storage import queries
 from storage.store import Store, StoreError
 

@@ -366,7 +366,7 @@ def large(*names: str) -> list[bytes]:
     return [traces(span({"filler": name * 20_000}, name=name)).SerializeToString() for name in names]
 
 
-BUSY = replace(FAST, batch_bytes=100_000, busy_ack_seconds=0.2, concurrent_inserts=1)
+BUSY = replace(FAST, batch_bytes=200_000, busy_ack_seconds=0.2, concurrent_inserts=1)
 
 
 def test_a_large_batch_whose_insert_takes_long_is_acknowledged_early_and_inserted_once(

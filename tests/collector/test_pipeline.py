@@ -273,8 +273,9 @@ def test_while_the_store_is_busy_requests_gather_into_one_batch(
 
 
 def test_a_small_batch_waits_for_the_insert_before_it_and_then_as_long_as_that_took(
-    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
+    with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("collector.pipeline._MAX_PACE_SECONDS", 60.0)
     slow = FlakyStore(llm_store)
     slow.gate.clear()
 

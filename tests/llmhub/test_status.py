@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from collector.assembly import Collector
 from collector.breaker import Breaker
 from collector.envelope import wrap
-from collector.pipeline import PipelineSettings
+from collector.settings import PipelineSettings
 from collector.signals import Signal
 from collector.spool import spool
 from collector.spool.segment import write_all

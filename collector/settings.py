@@ -1,0 +1,39 @@
+"""What may be set of the collector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from collector.spool import SpoolSettings
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """When a batch is written, and how much may wait."""
+
+    flush_seconds: float = 0.25
+    """Seconds a request waits for company before its batch is inserted; longer, up to 0.6 s, while another insert is under
+    way and then for as long as it took, so that inserts fill no more than half of the time of a nearly idle hub; also
+    while batches wait in the spool."""
+    batch_bytes: int = 32 << 20
+    """A batch of this size is inserted at once when an insert thread is free."""
+    max_batch_bytes: int = 64 << 20
+    """While all insert threads are busy, batches grow up to this size."""
+    max_pending_bytes: int = 256 << 20
+    """Bytes received and not yet stored or spooled; above it senders are told to retry. Tenants share them."""
+    max_pending_requests: int = 32_768
+    """The same, counted in requests."""
+    concurrent_inserts: int = 2
+    """Batches that are inserted at the same time."""
+    ack_seconds: float = 5.0
+    """A request that is not committed by then is acknowledged as soon as it is in the spool."""
+    busy_ack_seconds: float = 0.6
+    """The same for requests in batches of a sixteenth of `batch_bytes` and more, while less than three eighths of
+    `max_pending_bytes` waits: who sends much must not have to drop spans because one large insert takes long."""
+    duplicate_seconds: float = 600.0
+    """A request that is repeated within this time is acknowledged and not stored again."""
+    duplicate_requests: int = 1_000_000
+    """Requests remembered for that, 100 MB a million; above it the time is shorter."""
+    canary_seconds: float = 60.0
+    """Time between two spans that the hub sends itself to measure how long they take; 0: none."""
+    spool: SpoolSettings = SpoolSettings()
