@@ -21,10 +21,11 @@ _MOST_WAYS = 4
 
 
 class Backlog:
-    """Has batches inserted one at a time, in order, while the breaker is not open. Runs on one event loop."""
+    """Has batches inserted in order, several at a time while the breaker is closed and one while it is half-open. Runs on
+    one event loop."""
 
     def __init__(
-        self, breaker: Breaker, slots: asyncio.Semaphore, replay: Callable[[int, bool], Awaitable[None]]
+        self, breaker: Breaker, slots: asyncio.Semaphore, at_a_time: int, replay: Callable[[int, bool], Awaitable[None]]
     ) -> None:
         """`replay` inserts the batch of a sequence number and reports to `stored` or `failed`; with True every error counts
         against its data. `slots` are the rights to insert."""
@@ -35,7 +36,7 @@ class Backlog:
         self._failures: Counter[int] = Counter()
         self._stored_since: dict[int, int] = {}
         self._stored = 0
-        self._drain: asyncio.Task[None] | None = None
+        self._drains: list[asyncio.Task[None] | None] = [None] * at_a_time
 
     def __len__(self) -> int:
         return len(self._places)
@@ -43,8 +44,9 @@ class Backlog:
     def add(self, sequence: int) -> None:
         """Have the batch inserted when its turn comes."""
         heappush(self._places, (self._place(sequence), sequence))
-        if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._empty())
+        for number, drain in enumerate(self._drains[: len(self._places)]):
+            if drain is None or drain.done():
+                self._drains[number] = asyncio.create_task(self._empty(first=number == 0))
 
     def failed(self, sequence: int) -> None:
         """The store has not taken the batch: it has another turn."""
@@ -60,25 +62,31 @@ class Backlog:
 
     async def drained(self) -> None:
         """Wait until no batch waits."""
-        if self._drain is not None:
-            await asyncio.wait([self._drain])
+        if under_way := self._under_way():
+            await asyncio.wait(under_way)
 
     async def close(self, patience: float) -> None:
         """Go on for `patience` seconds, less when the store is away. Idempotent."""
-        if self._drain is not None:
-            await asyncio.wait([self._drain], timeout=patience if self._breaker.is_closed else 0)
-            self._drain.cancel()
+        if under_way := self._under_way():
+            await asyncio.wait(under_way, timeout=patience if self._breaker.is_closed else 0)
+        for drain in under_way:
+            drain.cancel()
+
+    def _under_way(self) -> list[asyncio.Task[None]]:
+        return [drain for drain in self._drains if drain is not None]
 
     def _place(self, sequence: int) -> int:
         ways = min(self._failures[sequence] // _SUSPICIOUS_FAILURES, _MOST_WAYS)
         before = nsmallest(ways * _MAKES_WAY, self._places)
         return max(sequence, before[-1][0] + 1) if before else sequence
 
-    async def _empty(self) -> None:
+    async def _empty(self, first: bool) -> None:
         while self._places:
-            while self._breaker.is_open:
+            while self._breaker.is_open or not (first or self._breaker.is_closed):
                 await asyncio.sleep(min(self._breaker.recovery_seconds / 5, 1.0))
             async with self._slots:
+                if not self._places:
+                    return
                 _, sequence = heappop(self._places)
                 await self._try(sequence)
             if self._failures[sequence]:

@@ -64,15 +64,18 @@ def earliest_deadline(batch: Iterable[Waiting]) -> float:
 
 @dataclass
 class _Growing:
-    """A batch in the spool that takes more requests until its insert begins. `insert` is done when it is stored, or when it
-    was handed to the backlog: then it is no longer `in_memory`, and may grow on disk."""
+    """A batch in the spool that takes more requests until its insert begins. What is not `in_memory` waits in the backlog,
+    and grows on disk alone. `insert` is done when the batch is stored or in the backlog."""
 
     sequence: int
+    in_memory: bool
     size: int = 0
-    in_memory: bool = True
     envelopes: list[Envelope] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     insert: asyncio.Task[None] | None = None
+
+    def takes(self, size: int, in_memory: bool, max_bytes: int) -> bool:
+        return (in_memory or not self.in_memory) and self.size + size <= max_bytes
 
     def add(self, envelopes: Sequence[Envelope], waiting: Sequence[Waiting]) -> None:
         self.size += sum(each.size for each in waiting)
@@ -104,7 +107,7 @@ class Delivery:
         self._slots = asyncio.Semaphore(settings.concurrent_inserts)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._inserts = ThreadPoolExecutor(settings.concurrent_inserts, thread_name_prefix="insert")
-        self._backlog = Backlog(breaker, self._slots, self._replay)
+        self._backlog = Backlog(breaker, self._slots, settings.concurrent_inserts, self._replay)
         self._paces = {signal: Pace() for signal in Signal}
         self._growing: dict[Signal, _Growing] = {}
         # Whoever has it may add to the growing batch of a signal, or begin its insert.
@@ -163,12 +166,15 @@ class Delivery:
             return False
         return True
 
-    async def deliver(self, signal: Signal, batch: Sequence[Waiting], answer_by: float, *, slot: bool) -> None:
+    async def deliver(
+        self, signal: Signal, batch: Sequence[Waiting], answer_by: float, *, slot: bool, keep: bool = True
+    ) -> None:
         """Spool the batch, insert it, resolve every outcome: when it is committed, or at `answer_by` on the clock of the
         event loop. Without a `slot` outcomes are resolved as soon as it is spooled; it waits for its insert, together with
-        what else does, until its deadline in memory and then in the spool. Returns when nothing of it is left in memory."""
+        what else does, until its deadline in memory and then in the spool; in the spool alone unless `keep` is set. Returns
+        when nothing of it is left in memory."""
         if not slot:
-            await self._grow(signal, batch)
+            await self._grow(signal, batch, keep and self._breaker.is_closed)
             return
         try:
             spooled = await self._append(signal, batch)
@@ -203,28 +209,32 @@ class Delivery:
             self._until_stored[spooled.sequence].update(patient)
         return spooled
 
-    async def _grow(self, signal: Signal, batch: Sequence[Waiting]) -> None:
+    async def _grow(self, signal: Signal, batch: Sequence[Waiting], in_memory: bool) -> None:
         async with self._growth[signal]:
             growing = self._growing.get(signal)
-            if growing is not None and growing.size + sum(each.size for each in batch) > self._settings.max_batch_bytes:
+            size = sum(each.size for each in batch)
+            if growing is not None and not growing.takes(size, in_memory, self._settings.max_batch_bytes):
                 growing = None
             spooled = await self._append(signal, batch, None if growing is None else growing.sequence)
             if spooled is None:
                 return
             self._resolve(batch, {})
             if growing is None:
-                growing = self._growing[signal] = _Growing(spooled.sequence)
+                growing = self._growing[signal] = _Growing(spooled.sequence, in_memory)
+                if in_memory:
+                    insert = self._insert_grown(signal, growing, earliest_deadline(batch))
+                    growing.insert = asyncio.create_task(insert)
+                else:
+                    self._backlog.add(growing.sequence)
             growing.add(spooled.envelopes, batch)
             self._paces[signal].look()
-            if growing.insert is None:
-                growing.insert = asyncio.create_task(self._insert_grown(signal, growing, earliest_deadline(batch)))
-        await growing.insert
+        if growing.insert is not None:
+            await growing.insert
 
     async def _insert_grown(self, signal: Signal, growing: _Growing, deadline: float) -> None:
         loop = asyncio.get_running_loop()
-        if self._breaker.is_closed:
-            latest = min(deadline, loop.time() + _MAX_GROWTH_SECONDS)
-            await self._paces[signal].rest(latest, lambda: growing.size >= self._settings.batch_bytes)
+        latest = min(deadline, loop.time() + _MAX_GROWTH_SECONDS)
+        await self._paces[signal].rest(latest, lambda: growing.size >= self._settings.batch_bytes)
         slot = await self.slot(deadline - loop.time())
         try:
             if slot:

@@ -36,9 +36,13 @@ T = TypeVar("T")
 # insert.
 _MAX_PACE_SECONDS = 0.6
 # A batch is large from this share of `batch_bytes` on.
-_LARGE = 1 / 16
-# Up to this share of `max_pending_bytes` nobody needs to be slowed down.
-_AT_EASE = 3 / 8
+_LARGE = 1 / 32
+# How often to look whether what waits had better begin.
+_LOOK_SECONDS = 0.1
+# From this share of `max_pending_bytes` on, requests that are safe in the spool are read from there when their turn comes.
+_MEMORY_SHARE = 3 / 8
+# When the spool is that full, too, senders are slowed down.
+_SPOOL_SHARE = 1 / 4
 # One tenant alone gets four fifths, see fairness.Share.
 _NEARLY_FULL = 0.75
 
@@ -251,15 +255,25 @@ class Pipeline:
         if queue.requests.size >= self._settings.batch_bytes:
             self._begin(signal)
         elif queue.timer is None and not queue.starting:
-            self._set_timer(signal)
+            wait = min(self._settings.flush_seconds, _LOOK_SECONDS)
+            queue.timer = asyncio.get_running_loop().call_later(wait, self._look, signal)
 
-    def _set_timer(self, signal: Signal) -> None:
+    def _look(self, signal: Signal) -> None:
+        loop = asyncio.get_running_loop()
+        due = self._due(signal)
+        if due <= loop.time():
+            self._begin(signal)
+        else:
+            self._queues[signal].timer = loop.call_at(min(due, loop.time() + _LOOK_SECONDS), self._look, signal)
+
+    def _due(self, signal: Signal) -> float:
+        """When what waits for company has waited long enough."""
         queue = self._queues[signal]
-        queue.stop_timer()
+        if self._gathers(signal):
+            return queue.first
         # What waits in the spool is inserted batch by batch: the fewer, the sooner the hub has caught up.
         rest_until = inf if self._delivery.backlog else self._delivery.rest_until(signal)
-        when = max(queue.first + self._settings.flush_seconds, min(rest_until, queue.first + _MAX_PACE_SECONDS))
-        queue.timer = asyncio.get_running_loop().call_at(when, self._begin, signal)
+        return max(queue.first + self._settings.flush_seconds, min(rest_until, queue.first + _MAX_PACE_SECONDS))
 
     def _begin(self, signal: Signal) -> None:
         """Start a batch, unless one is waiting for its turn already: the busier the store, the larger batches become,
@@ -273,20 +287,20 @@ class Pipeline:
             task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, signal: Signal, queue: _Queue) -> None:
-        slot = not self._gathers(signal, queue) and await self._delivery.slot(self._patience(queue))
+        slot = not self._gathers(signal) and await self._delivery.slot(self._patience(queue))
         batch = queue.requests.take(self._settings.batch_bytes)
         queue.starting = False
         if queue.requests:
             queue.first = asyncio.get_running_loop().time()
             self._begin_or_wait(signal)
         try:
-            await self._delivery.deliver(signal, batch, self._answer_by(batch), slot=slot)
+            await self._delivery.deliver(
+                signal, batch, self._answer_by(batch), slot=slot, keep=not self._memory_is_full
+            )
         finally:
             for each in batch:
                 self._requests.give_back(each.tenant, 1)
                 self._bytes.give_back(each.tenant, each.size)
-            if queue.timer is not None:
-                self._set_timer(signal)
 
     def _patience(self, queue: _Queue) -> float:
         """How long the batch may wait for its insert: until its first request must be answered."""
@@ -297,17 +311,28 @@ class Pipeline:
     def _answer_by(self, batch: Iterable[Waiting]) -> float:
         """When whoever sent the first request is answered, committed or not, on the clock of the event loop."""
         deadline = earliest_deadline(batch)
-        if self._answers_early(sum(each.size for each in batch)):
+        if self._is_large(sum(each.size for each in batch)) and not self._is_crowded:
             deadline -= max(0.0, self._settings.ack_seconds - self._settings.busy_ack_seconds)
         return deadline
 
-    def _answers_early(self, size: int) -> bool:
-        """Whether a batch of this size is answered from the spool rather than late."""
-        return size >= self._settings.batch_bytes * _LARGE and self._bytes.held < self._bytes.total * _AT_EASE
+    def _gathers(self, signal: Signal) -> bool:
+        """Whether what waits goes into the spool at once, to be inserted later with what comes after it."""
+        if self._is_crowded or not self._is_large(self._queues[signal].requests.size):
+            return False
+        return self._memory_is_full or self._delivery.is_gathering(signal)
 
-    def _gathers(self, signal: Signal, queue: _Queue) -> bool:
-        """Whether what waits goes into the spool at once, to be inserted with what comes after it."""
-        return self._answers_early(queue.requests.size) and self._delivery.is_gathering(signal)
+    def _is_large(self, size: int) -> bool:
+        return size >= self._settings.batch_bytes * _LARGE
+
+    @property
+    def _memory_is_full(self) -> bool:
+        """Whether what is safe in the spool had better wait there alone."""
+        return self._bytes.held >= self._bytes.total * _MEMORY_SHARE
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether so much waits that senders should slow down."""
+        return self._memory_is_full and self._spool.size_bytes >= self._settings.spool.max_bytes * _SPOOL_SHARE
 
 
 @dataclass

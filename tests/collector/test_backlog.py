@@ -24,7 +24,7 @@ def replayed(sequences: list[int], fails: dict[int, int]) -> list[int]:
                 order.append(sequence)
                 backlog.stored(sequence)
 
-        backlog = Backlog(Breaker(recovery_seconds=0.001), asyncio.Semaphore(1), replay)
+        backlog = Backlog(Breaker(recovery_seconds=0.001), asyncio.Semaphore(1), 1, replay)
         for sequence in sequences:
             backlog.add(sequence)
         await backlog.drained()
