@@ -39,8 +39,10 @@ def to_protobuf(signal: Signal, body: bytes) -> bytes:
 
 def parse(body: bytes | str) -> Any:
     """The JSON document. Raises Refused(BAD_JSON)."""
+    if not body.strip():
+        raise _refused("This is empty. An export without records is {}.")
     try:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=json_scalars.unique)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise _refused(f"This is not JSON: {error.msg} at {line}column {error.colno}.") from None
@@ -48,8 +50,12 @@ def parse(body: bytes | str) -> Any:
         raise _refused(f"This is not JSON: it is no valid UTF-8 ({error.reason} at byte {error.start}).") from None
     except RecursionError:
         raise _refused("This nests too deeply to be an OTLP request.") from None
-    except ValueError as error:  # an integer of thousands of digits
+    except json_scalars.Repeated as error:
         raise _refused(f"This is no OTLP request: {error}.") from None
+    except ValueError:  # Python reads no integer of more than 4300 digits
+        raise _refused(
+            "This is no OTLP request: it has a number of thousands of digits. OTLP's have 20 at most."
+        ) from None
 
 
 def signals_of(document: Any) -> set[Signal]:

@@ -91,7 +91,7 @@ def test_a_file_without_records_holds_no_exports(tmp_path: Path, name: str, body
         ("a.pb.gz", exports.traces(), "not a complete .gz file"),
         ("a.pb.zst", zstd.compress(exports.traces())[:-9], "not a complete .zst file"),
         ("a.json", b'{\n"resourceSpans": [,]\n}', "line 2, column 19"),
-        ("a.json", b"", "not JSON"),
+        ("a.json", b"", "This is empty"),
         ("a.json", b'{"spans": []}', "resourceSpans, resourceLogs, resourceMetrics"),
         ("a.json", b"[1]", "resourceSpans, resourceLogs, resourceMetrics"),
         ("a.jsonl", LOGS_JSON + b"\n" + LOGS_JSON[:-4], "a.jsonl, line 2: This is not JSON: "),
