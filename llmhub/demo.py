@@ -14,9 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from llmhub.config import Config
+from llmhub.console import Table, show
 from llmhub.hub import Addresses, Hub
 from llmhub.traffic.errors import PlayerError
 from llmhub.traffic.generate import generate
@@ -66,7 +66,7 @@ class Demo:
             try:
                 totals = await asyncio.to_thread(self._backfill, player, now)
                 self._out.print(f"{totals.calls} calls of the last {self._days:g} days sent as {totals.spans} spans")
-                self._out.print(await asyncio.to_thread(answers, hub.store))
+                show(await asyncio.to_thread(answers, hub.store), self._out)
                 self._out.print("Live traffic follows. Stop with Ctrl-C.")
                 async with asyncio.timeout(self._seconds):
                     await asyncio.to_thread(self._live, player, now)
@@ -104,15 +104,14 @@ def recordings() -> list[Path]:
 
 def answers(store: Store) -> Table:
     """Calls, tokens, cost and p95 latency by model."""
-    table = Table(title="What the store says, by model")
-    table.add_column("model", no_wrap=True)
+    table = Table("model", title="What the store says, by model")
     for name in ("calls", "tokens in", "tokens out", "USD", "p95 s", "failed"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in store.rows(_ANSWERS):
         numbers = (
             f"{row['calls']:,} {row['input']:,} {row['output']:,} {row['usd']:.4f} {row['p95']:.2f} {row['failed']:,}"
         )
-        table.add_row(row["model"], *numbers.split())
+        table.add_texts(row["model"], *numbers.split())
     return table
 
 

@@ -16,7 +16,7 @@ from collector.sweep import Sweep
 from llmhub.config import Config
 from llmhub.control import ControlClient, ControlServer, NoHub
 from llmhub.control_app import control_app
-from llmhub.hub import prepare_store
+from llmhub.hub import check_store_exists, prepare_store
 from llmhub.spools import own_spools
 from llmhub.status import Status
 from storage.store import Store
@@ -32,6 +32,7 @@ def with_hub(config: Config, use: Callable[[ControlClient], T]) -> T:
     try:
         client.get("/ping")
     except NoHub:
+        check_store_exists(config)
         store = prepare_store(config)
         try:
             return asyncio.run(_serve(config, store, lambda: use(client)))
