@@ -36,6 +36,7 @@ from llmhub.map import map_app
 from llmhub.prices import prices_app
 from llmhub.query import open_reader
 from llmhub.rewrite import renormalise, reprice
+from llmhub.running_hub import reachable
 from llmhub.spool import spool_app
 from llmhub.spools import leftover_spools
 from llmhub.status_view import show_status
@@ -352,7 +353,7 @@ def grafana_render(
     settings = _load(context)
     http = settings.storage.clickhouse_http
     with _failures():
-        name, port = split_address(host or http.listen, "--host")
+        name, port = split_address(host or reachable(http.listen, "storage.clickhouse_http.listen"), "--host")
         user = username or (http.users[0].name if http.users else "default")
         path = dashboards_path or str((target / "dashboards").absolute())
         written = render_grafana(target, RenderSettings(host=name, port=port, username=user, dashboards_path=path))

@@ -177,6 +177,15 @@ def test_grafana_render_writes_the_provisioning_tree(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/dashboards/llm-overview.json").read_text())["title"] == "LLM / Overview"
 
 
+def test_grafana_is_sent_to_an_address_that_it_can_connect_to(tmp_path: Path) -> None:
+    everywhere = {
+        "storage.clickhouse_http.listen": "0.0.0.0:9000",
+        "storage.clickhouse_http.users": "[{name: a, password: b}]",
+    }
+    assert llmhub(tmp_path, "grafana", "render", "out", settings=everywhere).code == 0
+    assert "host: 127.0.0.1" in (tmp_path / "out/provisioning/datasources/llm-analytics.yaml").read_text()
+
+
 def test_a_trace_file_is_replayed_into_a_running_hub(hub: Hub, tmp_path: Path, service: str) -> None:
     (tmp_path / f"{service}.csv").write_text(AZURE)
     target = {"receivers.otlp_grpc.listen": hub.addresses["OTLP gRPC"]}
