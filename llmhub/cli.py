@@ -77,11 +77,14 @@ StoreOption = Annotated[
 
 
 def main() -> None:
-    """Entry point of `llmhub`."""
+    """Run the command that the process was started with."""
     # The driver of ClickHouse servers logs what the command tells anyway.
     logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     try:
         app(args=_global_options_first(sys.argv[1:]))
+    except UnicodeEncodeError:  # of an argument, which Python takes as it is
+        say("llmhub: an argument is not valid UTF-8")
+        sys.exit(2)
     except Exception as error:
         _tell_defect(error)
         sys.exit(1)
@@ -218,8 +221,11 @@ def query(
 
     Example: llmhub query "SELECT model, sum(cost) FROM llm_calls GROUP BY model" --format JSONEachRow
     """
+    sql.encode()  # the engine's own word for an argument that is no text is none
     with _failures():
         store = open_reader(_load(context))
+        # The embedded engine lets no handler run before the query has ended. There is nothing to lose by ending at once.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             sys.stdout.buffer.write(store.query(sql, fmt=fmt))
         finally:

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib import resources
-from math import isfinite
 from typing import Any
 
 import jsonschema_rs
 
 from collector.pipeline import Signal
-from receivers import json_scalars, otlp_json
+from receivers import json_text, otlp_json
 from storage.schema import MIN_TIME, MIN_TIME_UNIX_NANO
 
 Document = dict[str, Any]
@@ -28,8 +27,6 @@ Document = dict[str, Any]
 SCHEMA: Document = json.loads(resources.files("receivers").joinpath("events.schema.json").read_text(encoding="utf-8"))
 SCOPE = "llmhub.events"
 _TOLD_CHARACTERS = 200
-_MAX_DIGITS = 400
-_TOLD_DIGITS = 30
 _MILLISECOND = 1_000_000
 # In 2255. A call of the longest duration still ends before the 64 bits do.
 _MAX_TIME_UNIX_NANO = 9 * 10**18
@@ -91,40 +88,9 @@ def parse_event(text: bytes) -> Any:
     if not text.strip():
         raise InvalidEvent("This is empty. Send one event, or an array of them; [] is none.")
     try:
-        return json.loads(
-            text,
-            parse_constant=_no_number,
-            parse_float=_number,
-            parse_int=_integer,
-            object_pairs_hook=json_scalars.unique,
-        )
-    except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if error.lineno > 1 else ""
-        raise InvalidEvent(f"This is not JSON: {error.msg} at {line}column {error.colno}.") from None
-    except UnicodeDecodeError as error:
-        raise InvalidEvent(f"This is not JSON: it is no valid UTF-8 ({error.reason} at byte {error.start}).") from None
-    except RecursionError:
-        raise InvalidEvent("This nests too deeply. Send flat fields, and the rest in attributes.") from None
-    except ValueError as error:  # of one of the functions that it is given
-        raise InvalidEvent(f"This cannot be read: {error}.") from None
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number; leave the field out")
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError(f"the number {text[:_TOLD_DIGITS]} is too large; leave the field out")
-    return number
-
-
-def _integer(text: str) -> int:
-    # Python reads no more than 4300 digits, and the largest field has 64 bits.
-    if len(text) > _MAX_DIGITS:
-        raise ValueError(f"the number {text[:_TOLD_DIGITS]}... has {len(text)} digits; send it as a text")
-    return int(text)
+        return json_text.read(text, strict_numbers=True)
+    except json_text.Unreadable as error:
+        raise InvalidEvent(str(error)) from None
 
 
 def _record(event: Any, seen: Counter[bytes]) -> tuple[Signal, Document]:

@@ -6,7 +6,6 @@ import base64
 import binascii
 import re
 import struct
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +22,6 @@ _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 _INTEGER_TEXT = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 _SHORT_VARINTS = tuple(bytes([n]) for n in range(128))
 _U64 = 2**64
-_TOLD_CHARACTERS = 60
 
 
 class Invalid(Exception):
@@ -50,19 +48,6 @@ def encoder(field: FieldDescriptor) -> tuple[Encoder, int]:
         assert field.enum_type is not None
         return _enum(field.enum_type), _VARINT
     return _SCALARS[field.type]
-
-
-class Repeated(ValueError):
-    """str() names what stands twice in one object."""
-
-
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """For json.loads: of two values under one name it would drop one without a word. Raises Repeated."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        name = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise Repeated(f"{name[:_TOLD_CHARACTERS]!r} stands twice in one object; send it once")
-    return found
 
 
 def describe(value: Any) -> str:

@@ -153,6 +153,35 @@ def test_a_server_that_does_not_answer_is_named_with_the_setting(tmp_path: Path)
     )
 
 
+def test_an_argument_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    assert llmhub(tmp_path, "schema", "apply", "--store", store(tmp_path)).code == 0
+    ran = llmhub(tmp_path, "query", "SELECT '\udcff'", "--store", store(tmp_path))
+    assert (ran.code, ran.err) == (2, "llmhub: an argument is not valid UTF-8\n")
+
+
+def test_an_interrupt_ends_a_long_query_at_once(tmp_path: Path) -> None:
+    assert llmhub(tmp_path, "schema", "apply", "--store", store(tmp_path)).code == 0
+    command = [sys.executable, "-m", "llmhub", "query", "SELECT count() FROM numbers(1e15)", "--store", store(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        time.sleep(6)
+        since = time.monotonic()
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=60)
+    assert (out, err) == ("", "")
+    assert time.monotonic() - since < 5
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.8])
+def test_an_interrupt_while_a_command_starts_ends_it_in_silence(tmp_path: Path, seconds: float) -> None:
+    command = [sys.executable, "-m", "llmhub", "query", "SELECT count() FROM numbers(1e15)", "--store", store(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        time.sleep(seconds)
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=60)
+    assert "Traceback" not in out + err
+    assert started.returncode
+
+
 def test_the_version_is_told(tmp_path: Path) -> None:
     ran = llmhub(tmp_path, "--version")
     assert (ran.code, ran.out.split()[0]) == (0, "llmhub")
