@@ -91,6 +91,9 @@ class ControlClient:
             answer = json.loads(response.read())
         except (FileNotFoundError, ConnectionRefusedError):
             raise NoHub(f"no hub runs on the spool in {self._path.parent}: start it with `llmhub up`") from None
+        except PermissionError:
+            text = f"this user may not ask the hub on {self._path}: run the command as the user of the hub"
+            raise ControlError(text) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ControlError(f"the hub does not answer on {self._path}: {error}") from error
         finally:

@@ -79,11 +79,17 @@ def open_configured(config: Config) -> Store:
 
 def check_store_exists(config: Config) -> None:
     """For commands that need one: they would answer from a store that they have just made. Raises StoreError."""
-    dsn = config.storage.dsn
-    if dsn.startswith("chdb:") and not (path := Path(embedded_path(dsn))).joinpath(LOCK_FILE).exists():
+    if not config.storage.dsn.startswith("chdb:"):
+        return
+    path = Path(embedded_path(config.storage.dsn))
+    try:
+        os.stat(path / LOCK_FILE)
+    except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
             f"there is no store in {path}: give the one that you mean with --store or storage.dsn; `llmhub up` makes a new one"
-        )
+        ) from None
+    except OSError:
+        return  # whoever opens it is told why it cannot be
 
 
 def prepare_store(config: Config) -> Store:

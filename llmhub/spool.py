@@ -47,8 +47,8 @@ def spool_repair(
     """
     settings = load(context)
     root = settings.spool_directory
-    paths = [directory] if directory else sorted({root, *(file.parent for file in root.rglob(f"*{SUFFIX}"))})
     with failures():
+        paths = [directory] if directory else sorted({root, *(file.parent for file in root.rglob(f"*{SUFFIX}"))})
         key = key_file(settings.collector.spool, settings.spool_directory)
         if not key.exists():
             say(f"llmhub: collector.spool.key_file: there is no key in {key}, and without it the spool cannot be read")
