@@ -33,6 +33,8 @@ _MAX_TIME_UNIX_NANO = 9 * 10**18
 # https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber, as llm_events reads it
 _SEVERITIES = {"info": 9, "low": 10, "medium": 13, "high": 17, "critical": 21}
 _CLIENT, _ERROR = 3, 2
+# What a count is the whole of; otherwise a part would be priced that nobody has used.
+_INCLUSIVE = {"input_tokens": ("cached_input_tokens", "cache_write_tokens"), "output_tokens": ("reasoning_tokens",)}
 _RESOURCE_FIELDS = {"service": "service.name", "environment": "deployment.environment.name"}
 _validator = jsonschema_rs.validator_for(SCHEMA)
 
@@ -125,8 +127,17 @@ def _validate(event: Any) -> None:
     except ValueError as deep:
         raise InvalidEvent(f"This cannot be checked: {deep}. Send flat fields, and the rest in attributes.") from None
     if error is not None:
-        message = f"{error.message[:_TOLD_CHARACTERS]}. {_remedy(error.schema_path)}"
+        said = error.message
+        if error.schema_path[-1] == "pattern":  # which is no text for people; the remedy is
+            said = f"{json.dumps(error.instance, ensure_ascii=False)} has not the form that is needed"
+        message = f"{said[:_TOLD_CHARACTERS]}. {_remedy(error.schema_path)}"
         raise InvalidEvent(message.rstrip(), _path(error.instance_path))
+    for whole, parts in _INCLUSIVE.items():
+        total = sum(event.get(part, 0) for part in parts)
+        if total > event.get(whole, total):
+            names = " and ".join(part for part in parts if part in event)
+            told = f"{whole} is {event[whole]} and {names} {total}. The first includes the others."
+            raise InvalidEvent(f"{told} Send all tokens in {whole}.", f"$.{whole}")
 
 
 def _remedy(schema_path: Iterable[str | int]) -> str:
