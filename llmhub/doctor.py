@@ -86,6 +86,7 @@ def _hubs(spools: list[Path]) -> list[Finding]:
 def _hub(spool: Path) -> Iterator[Finding]:
     client = ControlClient(spool)
     try:
+        client.ping()
         problems = client.get("/problems")
         status = client.get("/status")
     except NoHub as error:

@@ -30,7 +30,7 @@ def with_hub(config: Config, use: Callable[[ControlClient], T]) -> T:
     """What `use` returns. Raises what it raises, StoreError, SchemaError, SpoolError, KeyFileError."""
     client = ControlClient(own_spools(config)[0])
     try:
-        client.get("/ping")
+        client.ping()
     except NoHub:
         check_store_exists(config)
         store = prepare_store(config)
