@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+
 from collector.errors import InvalidRequest
 from collector.protobuf import I64, LEN, Field, WireError, encode_varint, fields, len_prefix, varint
 from collector.signals import Signal
@@ -18,7 +21,6 @@ from collector.signals import Signal
 MAX_RESOURCES = 65_536
 _REQUEST_FIELD = 4
 _DIGEST_FIELD = 5
-_TRACE_ID_BYTES = 16
 _SPAN_TIMES = {(7, I64), (8, I64)}  # start_time_unix_nano, end_time_unix_nano
 _LOG_TIMES = {(1, I64), (11, I64)}  # time_unix_nano, observed_time_unix_nano
 _METRIC_DATA = {(n, LEN) for n in (5, 7, 9, 10, 11)}  # gauge, sum, histogram, exponential_histogram, summary
@@ -129,16 +131,21 @@ def _child(body: bytes, parent: Field, number: int) -> Field | None:
 
 def _looks_like(body: bytes, record: Field) -> Signal | None:
     """The signal whose record this is, told by fields that mean something else in the others."""
-    is_metric = False
-    name_bytes = _TRACE_ID_BYTES
+    has_data = False
     for field in islice(fields(body, record.start, record.end), 64):
         key = (field.number, field.wire_type)
         if key in _SPAN_TIMES:
             return Signal.TRACES
         if key in _LOG_TIMES:
             return Signal.LOGS
-        if key == (1, LEN):
-            name_bytes = field.end - field.start
-        is_metric = is_metric or key in _METRIC_DATA
-    # A span without times has an id of 16 bytes where a metric has its name.
-    return Signal.METRICS if is_metric and name_bytes != _TRACE_ID_BYTES else None
+        has_data = has_data or key in _METRIC_DATA
+    return Signal.METRICS if has_data and _is_metric(body[record.start : record.end]) else None
+
+
+def _is_metric(record: bytes) -> bool:
+    """A span without times has a name or attributes where a metric has its data, which do not parse as such."""
+    try:
+        Metric.FromString(record)
+    except DecodeError:
+        return False
+    return True

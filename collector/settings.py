@@ -18,7 +18,7 @@ class PipelineSettings:
     batch_bytes: int = 32 << 20
     """A batch of this size is inserted at once when an insert thread is free."""
     max_batch_bytes: int = 64 << 20
-    """While all insert threads are busy, batches grow up to this size."""
+    """What waits in the spool is inserted in batches of this size at most."""
     max_pending_bytes: int = 256 << 20
     """Bytes received and not yet stored or spooled; above it senders are told to retry. Tenants share them."""
     max_pending_requests: int = 32_768
@@ -28,8 +28,10 @@ class PipelineSettings:
     ack_seconds: float = 5.0
     """A request that is not committed by then is acknowledged as soon as it is in the spool."""
     busy_ack_seconds: float = 0.6
-    """The same for requests in batches of a sixteenth of `batch_bytes` and more, while less than three eighths of
-    `max_pending_bytes` waits: who sends much must not have to drop spans because one large insert takes long."""
+    """The same for requests in batches of a thirty-second of `batch_bytes` and more, until three eighths of
+    `max_pending_bytes` wait in memory and a quarter of `spool.max_bytes` on disk: who sends much must not have to drop spans
+    because inserts take long. While another insert runs, and just after it, they are acknowledged as soon as they are in
+    the spool."""
     duplicate_seconds: float = 600.0
     """A request that is repeated within this time is acknowledged and not stored again."""
     duplicate_requests: int = 1_000_000

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.routing import BaseRoute
@@ -45,6 +45,12 @@ def api_app(
     @app.get("/status")
     async def report() -> dict[str, Any]:
         return await status()
+
+    @app.exception_handler(404)
+    async def nowhere(request: Request, error: Exception) -> PlainTextResponse:
+        there = "/healthz, /readyz, /metrics, /status and the WebSocket /v1/tail"
+        text = f"There is nothing at {request.url.path}, but at {there}. Exports go to receivers.otlp_http.listen.\n"
+        return PlainTextResponse(text, 404)
 
     return app
 

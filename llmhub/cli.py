@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from llmhub import config as configuration
 from llmhub import logs, tracing
 from llmhub.config import Config
-from llmhub.console import JsonOption, err, out, print_json
+from llmhub.config_files import unusable_files
+from llmhub.console import JsonOption, out, print_json, progress, say, tell
 from llmhub.console import failures as _failures
 from llmhub.console import load as _load
 from llmhub.control import ask_status
@@ -31,6 +36,7 @@ from llmhub.map import map_app
 from llmhub.prices import prices_app
 from llmhub.query import open_reader
 from llmhub.rewrite import renormalise, reprice
+from llmhub.running_hub import reachable
 from llmhub.spool import spool_app
 from llmhub.spools import leftover_spools
 from llmhub.status_view import show_status
@@ -41,20 +47,24 @@ from storage import schema
 from storage.kafka_engine import kafka_engine_sql
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="LLM Analytics Hub: LLM telemetry in, answers in Grafana."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="LLM Analytics Hub: LLM telemetry in, answers in Grafana.",
 )
 schema_app = typer.Typer(no_args_is_help=True, help="The schema of the store.")
 grafana_app = typer.Typer(no_args_is_help=True, help="What Grafana needs to show the data.")
 config_app = typer.Typer(no_args_is_help=True, help="The configuration.")
-app.add_typer(schema_app, name="schema")
-app.add_typer(grafana_app, name="grafana")
-app.add_typer(config_app, name="config")
-app.add_typer(dlq_app, name="dlq")
-app.add_typer(spool_app, name="spool")
-app.add_typer(map_app, name="map")
-app.command()(reprice)
-app.command()(renormalise)
-app.add_typer(prices_app, name="prices")
+for name, group in (
+    ("config", config_app),
+    ("grafana", grafana_app),
+    ("prices", prices_app),
+    ("map", map_app),
+    ("dlq", dlq_app),
+    ("spool", spool_app),
+    ("schema", schema_app),
+):
+    app.add_typer(group, name=name)
 
 GLOBAL_OPTIONS = ("--config", "--store")
 
@@ -67,12 +77,44 @@ StoreOption = Annotated[
 
 
 def main() -> None:
-    """Entry point of `llmhub`."""
-    app(args=_global_options_first(sys.argv[1:]))
+    """Run the command that the process was started with."""
+    # The driver of ClickHouse servers logs what the command tells anyway.
+    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
+    try:
+        app(args=_global_options_first(sys.argv[1:]))
+    except UnicodeEncodeError:  # of an argument, which Python takes as it is
+        say("llmhub: an argument is not valid UTF-8")
+        sys.exit(2)
+    except Exception as error:
+        _tell_defect(error)
+        sys.exit(1)
+
+
+def _tell_defect(error: Exception) -> None:
+    """To the log where there is one. On a terminal a traceback helps nobody, but whoever looks into it needs it."""
+    if logging.root.handlers:
+        logging.getLogger("llmhub").critical("the hub ends because of a defect: please report this", exc_info=error)
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="llmhub-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    say(f"llmhub: a defect of the hub: {type(error).__name__}: {error}. Please report it, with {file.name}")
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        tell(f"llmhub {version('llm-analytics-hub')}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and stop.")
+]
 
 
 @app.callback()
-def _settings(context: typer.Context, config: ConfigOption = None, store: StoreOption = None) -> None:
+def _settings(
+    context: typer.Context, config: ConfigOption = None, store: StoreOption = None, asked: VersionOption = False
+) -> None:
     context.obj = (config, store)
 
 
@@ -96,9 +138,35 @@ def up(context: typer.Context) -> None:
 
 
 @app.command()
+def demo(
+    context: typer.Context,
+    days: Annotated[float, typer.Option(help="Days of history to make up.", min=0)] = 3.0,
+    rate: Annotated[float, typer.Option(help="Mean calls a second.", min=0.01)] = 0.5,
+    seconds: Annotated[float | None, typer.Option(help="Stop after that long; default: when told to.")] = None,
+) -> None:
+    """Run a hub with recorded SDK exports and made-up traffic in it: a few days of history, then live.
+
+    Without --store the data lives in a temporary directory and goes with the demo.
+    """
+    from llmhub.demo import Demo, temporary_store
+
+    settings = _load(context)
+    logs.configure(settings.telemetry)
+    given = context.obj[1] is not None
+    with _failures(), temporary_store(settings, keep=given) as kept:
+        play = Demo(kept, out, days=days, rate=rate, seconds=seconds)
+
+        async def serve(hub: Hub, addresses: Addresses) -> None:
+            _print_addresses(kept, addresses)
+            await play.run(hub, addresses)
+
+        _run(kept, serve)
+
+
+@app.command()
 def ingest(
     context: typer.Context,
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="'-' is standard input.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="'-' is standard input.")],
     fmt: Annotated[
         str, typer.Option("--format", help=f"What they are, whatever their names: {', '.join(FORMATS)}.")
     ] = "",
@@ -153,8 +221,11 @@ def query(
 
     Example: llmhub query "SELECT model, sum(cost) FROM llm_calls GROUP BY model" --format JSONEachRow
     """
+    sql.encode()  # the engine's own word for an argument that is no text is none
     with _failures():
         store = open_reader(_load(context))
+        # The embedded engine lets no handler run before the query has ended. There is nothing to lose by ending at once.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             sys.stdout.buffer.write(store.query(sql, fmt=fmt))
         finally:
@@ -187,7 +258,8 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     """
     from llmhub.doctor import State, examine, show
 
-    findings = examine(_load(context))
+    with _failures():
+        findings = examine(_load(context))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -221,30 +293,8 @@ def replay(
     out.print(report)
 
 
-@app.command()
-def demo(
-    context: typer.Context,
-    days: Annotated[float, typer.Option(help="Days of history to make up.", min=0)] = 3.0,
-    rate: Annotated[float, typer.Option(help="Mean calls a second.", min=0.01)] = 0.5,
-    seconds: Annotated[float | None, typer.Option(help="Stop after that long; default: when told to.")] = None,
-) -> None:
-    """Run a hub with recorded SDK exports and made-up traffic in it: a few days of history, then live.
-
-    Without --store the data lives in a temporary directory and goes with the demo.
-    """
-    from llmhub.demo import Demo, temporary_store
-
-    settings = _load(context)
-    logs.configure(settings.telemetry)
-    given = context.obj[1] is not None
-    with _failures(), temporary_store(settings, keep=given) as kept:
-        play = Demo(kept, out, days=days, rate=rate, seconds=seconds)
-
-        async def serve(hub: Hub, addresses: Addresses) -> None:
-            _print_addresses(kept, addresses)
-            await play.run(hub, addresses)
-
-        _run(kept, serve)
+app.command()(reprice)
+app.command()(renormalise)
 
 
 @schema_app.command("plan")
@@ -253,7 +303,7 @@ def schema_plan(
 ) -> None:
     """Show which migrations the store lacks."""
     with _failures():
-        store = open_configured(_load(context))
+        store = open_reader(_load(context), may_be_new=True)
         try:
             todo = schema.pending(store)
             source = store.dictionary_source
@@ -309,7 +359,7 @@ def grafana_render(
     settings = _load(context)
     http = settings.storage.clickhouse_http
     with _failures():
-        name, port = split_address(host or http.listen, "--host")
+        name, port = split_address(host or reachable(http.listen, "storage.clickhouse_http.listen"), "--host")
         user = username or (http.users[0].name if http.users else "default")
         path = dashboards_path or str((target / "dashboards").absolute())
         written = render_grafana(target, RenderSettings(host=name, port=port, username=user, dashboards_path=path))
@@ -322,9 +372,13 @@ def grafana_render(
 
 @config_app.command("check")
 def config_check(context: typer.Context) -> None:
-    """Check the configuration file and the environment without starting anything."""
+    """Check the configuration file, the environment and the files that they name, without starting anything."""
     settings = _load(context)
-    out.print(f"the configuration is valid; the store is {_without_password(settings.storage.dsn)}", highlight=False)
+    if problems := unusable_files(settings):
+        for problem in problems:
+            say(f"llmhub: {problem}")
+        raise typer.Exit(2)
+    tell(f"the configuration is valid; the store is {_without_password(settings.storage.dsn)}")
 
 
 @config_app.command("show")
@@ -350,14 +404,14 @@ def _byte_progress(paths: list[Path]) -> Iterator[Callable[[int], None]]:
     sizes = [path.stat().st_size if path.is_file() else 0 for path in paths]
     total = None if any(path.name == "-" for path in paths) else sum(sizes)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("ingesting", total=total)
-        yield lambda size: progress.advance(task, size)
+    with progress(*columns) as bar:
+        task = bar.add_task("ingesting", total=total)
+        yield lambda size: bar.advance(task, size)
 
 
 def _report(summary: Summary) -> None:
     for problem in summary.problems:
-        err.print(problem, markup=False, highlight=False, soft_wrap=True)
+        say(problem)
     out.print(f"{summary.stored} of {summary.requests} requests stored, {summary.rejected_records} records rejected")
     if summary.problems:
         raise typer.Exit(1)
@@ -377,7 +431,7 @@ def _print_addresses(settings: Config, addresses: Addresses) -> None:
     ]
     for name, address, note in rows:
         if address != "http://":
-            out.print(f"{name:<16} {address:<28} {note}".rstrip(), markup=False, highlight=False, soft_wrap=True)
+            tell(f"{name:<16} {address:<28} {note}".rstrip())
 
 
 def _without_password(dsn: str) -> str:

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from collector.gaps import GapsSettings
 from collector.settings import PipelineSettings
 from collector.sweep import SweepSettings
+from llmhub import yaml_file
 from receivers.kafka import KafkaSettings
 from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
@@ -43,6 +44,27 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 # What Kubernetes puts into the environment of every pod beside a Service named llmhub.
 _SERVICE_LINK = re.compile(r"LLMHUB_(?:SERVICE_(?:HOST|PORT)|PORT)(?:_[A-Z0-9_]+)?\Z")
+
+
+# Pydantic's names of types, and those of the people who write YAML.
+_TYPES = {
+    "string": "a text",
+    "tuple": "a list",
+    "list": "a list",
+    "dictionary": "a mapping",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "number": "a number",
+    "null": "left empty",
+}
+_PYDANTIC = {
+    "str": "string",
+    "dict": "dictionary",
+    "int": "integer",
+    "bool": "boolean",
+    "float": "number",
+    "NoneType": "null",
+}
 
 
 class ConfigError(Exception):
@@ -202,9 +224,11 @@ def _check_dsn(dsn: str) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml_file.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
+        raise ConfigError(
+            f"cannot read the configuration {path} (--config or {FILE_VARIABLE}): {error.strerror}"
+        ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read the configuration {path}: it is not UTF-8") from None
     except yaml.YAMLError as error:
@@ -216,13 +240,26 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _override(tree: dict[str, Any], variable: str, value: str) -> None:
     *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+    parsed = _parse_value(variable, value)
+    try:
+        _check_keys(_nested(sections, {key: parsed}), Config, "")
+    except ConfigError as error:
+        raise ConfigError(f"{variable}: {error}") from None
     node = tree
     for section in sections:
-        child = node.setdefault(section, {})
+        child = node.get(section)
         if not isinstance(child, dict):
-            raise ConfigError(f"{variable}: {section} is no section of the configuration")
+            if child is not None:
+                raise ConfigError(f"{variable}: {section} is no section of the configuration")
+            child = node[section] = {}
         node = child
-    node[key] = _parse_value(variable, value)
+    node[key] = parsed
+
+
+def _nested(sections: list[str], leaf: dict[str, Any]) -> dict[str, Any]:
+    for section in reversed(sections):
+        leaf = {section: leaf}
+    return leaf
 
 
 def _parse_value(variable: str, value: str) -> Any:
@@ -230,12 +267,12 @@ def _parse_value(variable: str, value: str) -> Any:
     if value[:1] + value[-1:] not in ("[]", "{}"):
         return value
     try:
-        return yaml.safe_load(value)
+        return yaml_file.parse(value)
     except yaml.YAMLError:  # whose text repeats the value, passwords included
         raise ConfigError(f"{variable} is not valid YAML; quote what has special characters") from None
 
 
-def _check_keys(tree: Mapping[str, Any], kind: type, prefix: str) -> None:
+def _check_keys(tree: dict[str, Any], kind: type, prefix: str) -> None:
     hints = get_type_hints(kind)
     known = [item.name for item in fields(kind)]
     for key, value in tree.items():
@@ -244,12 +281,15 @@ def _check_keys(tree: Mapping[str, Any], kind: type, prefix: str) -> None:
             hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(known)}"
             raise ConfigError(f"{prefix}{key} is not a setting; {hint}")
         if is_dataclass(hints[key]):
-            if not isinstance(value, Mapping):
+            if value is None:  # all of it is commented out
+                tree[key] = {}
+                continue
+            if not isinstance(value, dict):
                 raise ConfigError(f"{prefix}{key} is a section and needs keys of its own, not {value!r}")
             _check_keys(value, hints[key], f"{prefix}{key}.")
         elif is_dataclass(kind_of_item := next(iter(get_args(hints[key])), None)) and isinstance(value, list):
             for number, item in enumerate(value):
-                if isinstance(item, Mapping):
+                if isinstance(item, dict):
                     _check_keys(item, cast(type, kind_of_item), f"{prefix}{key}.{number}.")
 
 
@@ -264,8 +304,16 @@ def _make_absolute(tree: dict[str, Any], base: Path) -> None:
 
 def _describe(error: Any) -> str:
     path = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "value_error":
+        return f"{path}: {error['msg'].removeprefix('Value error, ')}"
+    said = error["msg"].replace("Input should be", "must be")
+    if error["type"].endswith(("_parsing", "_type", "_from_float")):
+        said = said.partition(",")[0]
+    for theirs, ours in _TYPES.items():
+        said = said.replace(f"a valid {theirs}", ours)
     # The value itself may be a secret, so only its type is named.
-    return f"{path}: {error['msg']} (got a {type(error['input']).__name__})"
+    given = type(error["input"]).__name__
+    return f"{path} {said}; it is {_TYPES.get(_PYDANTIC.get(given, given), given)}"
 
 
 def _check_attributes(config: Config) -> None:

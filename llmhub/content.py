@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from collector.file_stamp import file_stamp
+from llmhub import yaml_file
 from storage.content_policy import MODES, ContentPolicy, ContentSettings, ModeRule, PolicyError, Redaction, keep_for
 from storage.store import Store, StoreError
 
@@ -46,7 +47,7 @@ def read_policy(settings: ContentSettings) -> ContentPolicy:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        tree = yaml_file.parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise PolicyError(f"cannot read storage.content.policy_file ({path}): {error}") from None
     if not isinstance(tree, dict | None):

@@ -29,6 +29,7 @@ SOCKET_FILE = "control.sock"
 _MAX_PATH_BYTES = 103
 # A replay waits for inserts, and those for the store.
 _TIMEOUT_SECONDS = 120.0
+_PING_SECONDS = 10.0
 
 
 class ControlError(HubError):
@@ -75,6 +76,10 @@ class ControlClient:
     def __init__(self, directory: Path) -> None:
         self._path = directory / SOCKET_FILE
 
+    def ping(self) -> None:
+        """Raises as `get`, and soon: a hub that hangs would have whoever asks it more wait for minutes."""
+        self._ask("GET", "/ping", None, _PING_SECONDS)
+
     def get(self, path: str) -> Any:
         """As `post`."""
         return self._ask("GET", path, None)
@@ -83,16 +88,22 @@ class ControlClient:
         """The answer, decoded. Raises NoHub, ControlError."""
         return self._ask("POST", path, json.dumps(document))
 
-    def _ask(self, method: str, path: str, body: str | None) -> Any:
-        connection = _UnixConnection(self._path)
+    def _ask(self, method: str, path: str, body: str | None, seconds: float = _TIMEOUT_SECONDS) -> Any:
+        connection = _UnixConnection(self._path, seconds)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (FileNotFoundError, ConnectionRefusedError):
             raise NoHub(f"no hub runs on the spool in {self._path.parent}: start it with `llmhub up`") from None
+        except PermissionError:
+            text = f"this user may not ask the hub on {self._path}: run the command as the user of the hub"
+            raise ControlError(text) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ControlError(f"the hub does not answer on {self._path}: {error}") from error
+            text = (
+                f"the hub does not answer on {self._path}: {error}. Its log says more; one that hangs must be stopped"
+            )
+            raise ControlError(text) from error
         finally:
             connection.close()
         if response.status != 200:
@@ -105,8 +116,10 @@ def ask_status(config: Config) -> dict[str, Any]:
     reports: dict[str, dict[str, Any]] = {}
     missing: list[NoHub] = []
     for path in own_spools(config):
+        client = ControlClient(path)
         try:
-            reports[path.name] = ControlClient(path).get("/status")
+            client.ping()
+            reports[path.name] = client.get("/status")
         except NoHub as error:
             reports[path.name] = silent("it is being started")
             missing.append(error)
@@ -116,8 +129,8 @@ def ask_status(config: Config) -> dict[str, Any]:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT_SECONDS)
+    def __init__(self, path: Path, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
         self._path = path
 
     def connect(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 import threading
 import time
@@ -13,10 +14,10 @@ from importlib import resources
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from llmhub.config import Config
+from llmhub.console import Table, progress, show, tell
 from llmhub.hub import Addresses, Hub
 from llmhub.traffic.errors import PlayerError
 from llmhub.traffic.generate import generate
@@ -35,6 +36,9 @@ SELECT model, sum(calls) AS calls, sum(input_tokens) AS input, sum(output_tokens
     arrayMap(ms -> ms / 1000, quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(duration_ms))[2] AS p95, sum(errors) AS failed
 FROM llm_calls_1m GROUP BY model ORDER BY calls DESC LIMIT 12
 """
+
+
+_EXAMPLE = "SELECT service, count() AS calls, sum(cost) AS usd FROM llm_calls GROUP BY service ORDER BY calls DESC"
 
 
 @contextmanager
@@ -66,8 +70,10 @@ class Demo:
             try:
                 totals = await asyncio.to_thread(self._backfill, player, now)
                 self._out.print(f"{totals.calls} calls of the last {self._days:g} days sent as {totals.spans} spans")
-                self._out.print(await asyncio.to_thread(answers, hub.store))
-                self._out.print("Live traffic follows. Stop with Ctrl-C.")
+                show(await asyncio.to_thread(answers, hub.store), self._out)
+                tell("Ask for more, in another terminal:")
+                tell(f'  {_program()} --store {self._config.storage.dsn} query "{_EXAMPLE}"')
+                tell("Live traffic follows. Stop with Ctrl-C.")
                 async with asyncio.timeout(self._seconds):
                     await asyncio.to_thread(self._live, player, now)
             except TimeoutError:
@@ -88,12 +94,17 @@ class Demo:
         exports = generate(
             default_world(), start=start, end=now, rate=self._rate, seed=SEED, max_spans=2048, max_wait=_BACKFILL_WAIT
         )
-        with _progress(self._out, start.timestamp(), now.timestamp()) as report:
+        with _progress(start.timestamp(), now.timestamp()) as report:
             return player.backfill(exports, report)
 
     def _live(self, player: Player, start: datetime) -> None:
         end = start + timedelta(days=365)
         player.live(generate(default_world(), start=start, end=end, rate=self._rate, seed=SEED + 1), self._stop)
+
+
+def _program() -> str:
+    """As this one was started: make puts it on nobody's PATH."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "llmhub" else "llmhub"
 
 
 def recordings() -> list[Path]:
@@ -104,15 +115,14 @@ def recordings() -> list[Path]:
 
 def answers(store: Store) -> Table:
     """Calls, tokens, cost and p95 latency by model."""
-    table = Table(title="What the store says, by model")
-    table.add_column("model", no_wrap=True)
+    table = Table("model", title="What the store says, by model")
     for name in ("calls", "tokens in", "tokens out", "USD", "p95 s", "failed"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in store.rows(_ANSWERS):
         numbers = (
             f"{row['calls']:,} {row['input']:,} {row['output']:,} {row['usd']:.4f} {row['p95']:.2f} {row['failed']:,}"
         )
-        table.add_row(row["model"], *numbers.split())
+        table.add_texts(row["model"], *numbers.split())
     return table
 
 
@@ -136,7 +146,7 @@ def replay_trace(endpoint: str, path: Path, end: datetime | None) -> str:
 
 
 @contextmanager
-def _progress(out: Console, start: float, end: float) -> Iterator[Callable[[Totals], None]]:
+def _progress(start: float, end: float) -> Iterator[Callable[[Totals], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -144,6 +154,6 @@ def _progress(out: Console, start: float, end: float) -> Iterator[Callable[[Tota
         TextColumn("{task.fields[calls]} calls"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=out, transient=True) as progress:
-        task = progress.add_task("making history", total=end - start, calls=0)
-        yield lambda totals: progress.update(task, completed=max(0.0, totals.reached - start), calls=totals.calls)
+    with progress(*columns) as bar:
+        task = bar.add_task("making history", total=end - start, calls=0)
+        yield lambda totals: bar.update(task, completed=max(0.0, totals.reached - start), calls=totals.calls)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
-from rich.table import Table
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
 from collector.replay import Outcome
 from collector.signals import Signal
-from llmhub.console import JsonOption, err, failures, load, out, print_json, say, tell
+from llmhub.console import JsonOption, Table, failures, load, out, print_json, progress, say, show, tell
 from llmhub.control import ControlClient
 from llmhub.control_app import REPLAY_MOST
 from llmhub.letter import readable
@@ -25,7 +24,7 @@ dlq_app = typer.Typer(
 )
 
 _FINE = (Outcome.REPLAYED, Outcome.ALREADY)
-IdsArgument = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="As `llmhub dlq list` shows them.")]
+IdsArgument = Annotated[list[int] | None, typer.Argument(metavar="ID", help="As `llmhub dlq list` shows them.")]
 
 
 @dlq_app.command("list")
@@ -43,7 +42,10 @@ def list_letters(
     if as_json:
         print_json([_with_text_id(row) for row in rows])
         return
-    table = Table("id", "received", "tenant", "signal", "records", "bytes", "replayed", "reason")
+    if not rows:
+        tell("there are no dead letters")
+        return
+    table = Table("id", "received", "tenant", "signal", "records", "bytes", "replayed", "reason", wraps=["reason"])
     for row in rows:
         replayed = "yes" if row["replayed"] else ""
         cells = (
@@ -54,8 +56,8 @@ def list_letters(
             row["records"] or "?",
             row["size"],
         )
-        table.add_row(*map(str, cells), replayed, row["reason"])
-    out.print(table if rows else "there are no dead letters")
+        table.add_texts(*map(str, cells), replayed, row["reason"])
+    show(table)
 
 
 @dlq_app.command("show")
@@ -155,8 +157,8 @@ def _check_choice(ids: bool, option: bool, name: str) -> None:
 
 def _replay(hub: ControlClient, request_ids: list[int]) -> Iterator[dict[str, Any]]:
     ids = request_ids or hub.get("/dlq/replayable")
-    with Progress(console=err, transient=True) as progress:
-        for part in progress.track(list(_parts(ids)), description="replaying"):
+    with progress(TextColumn("replaying"), BarColumn(), TaskProgressColumn()) as bar:
+        for part in bar.track(list(_parts(ids))):
             yield from hub.post("/dlq/replay", part)
 
 

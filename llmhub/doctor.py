@@ -12,6 +12,7 @@ from rich.console import Console
 
 from collector.errors import HubError
 from llmhub.config import Config
+from llmhub.console import printable
 from llmhub.control import ControlClient, NoHub
 from llmhub.query import open_reader
 from llmhub.spools import own_spools
@@ -66,14 +67,9 @@ def show(findings: list[Finding], out: Console) -> None:
         trace = f"for example trace {finding.sample_trace_id}" if finding.sample_trace_id else ""
         indented = [f"{'':<22} {line}" for line in (trace, finding.fix) if line]
         for line in (f"{finding.state:<8} {finding.check:<13} {finding.text}", *indented):
-            out.print(_printable(line), markup=False, highlight=False, soft_wrap=True)
+            out.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     count = sum(finding.state != State.OK for finding in findings)
     out.print("Nothing to do." if not count else f"{count} to look at.")
-
-
-def _printable(text: str) -> str:
-    """Names of services and models come from whoever sends."""
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _hubs(spools: list[Path]) -> list[Finding]:
@@ -90,6 +86,7 @@ def _hubs(spools: list[Path]) -> list[Finding]:
 def _hub(spool: Path) -> Iterator[Finding]:
     client = ControlClient(spool)
     try:
+        client.ping()
         problems = client.get("/problems")
         status = client.get("/status")
     except NoHub as error:

@@ -39,14 +39,15 @@ from receivers.kafka import KafkaIntake, KafkaMetrics, KafkaReceiver
 from receivers.otlp_grpc import OtlpGrpcReceiver
 from receivers.otlp_http import OtlpHttpReceiver
 from receivers.tail import Tail, TailMetrics
-from receivers.tail_socket import tail_route
+from receivers.tail_socket import tail_routes
 from storage import reference, registry, schema
 from storage.content import ContentKeys
 from storage.embedded import EmbeddedStore
 from storage.endpoint import clickhouse_app
+from storage.ownership import LOCK_FILE
 from storage.price_store import PriceError
 from storage.registry import RegistryError
-from storage.store import Store, StoreError, open_store
+from storage.store import Store, StoreError, embedded_path, open_store
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,21 @@ class Addresses:
 def open_configured(config: Config) -> Store:
     """The store of storage.dsn with storage.limits, as it is. Raises StoreError."""
     return open_store(config.storage.dsn, **vars(config.storage.limits))
+
+
+def check_store_exists(config: Config) -> None:
+    """For commands that need one: they would answer from a store that they have just made. Raises StoreError."""
+    if not config.storage.dsn.startswith("chdb:"):
+        return
+    path = Path(embedded_path(config.storage.dsn))
+    try:
+        os.stat(path / LOCK_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(
+            f"there is no store in {path}: give the one that you mean with --store or storage.dsn; `llmhub up` makes a new one"
+        ) from None
+    except OSError:
+        return  # whoever opens it is told why it cannot be
 
 
 def prepare_store(config: Config) -> Store:
@@ -151,7 +167,7 @@ class Hub:
         if isinstance(store, EmbeddedStore):  # while a server is away, what comes goes into the spool
             checks["storage"] = self._check_storage
         status = Status(self.collector, store, config.collector)
-        api = api_app(registry, checks, status.report, [tail_route(tail, config.api.tail)])
+        api = api_app(registry, checks, status.report, tail_routes(tail, config.api.tail))
         self._api = HttpServer(api, config.api.listen, "api.listen", websockets=True)
         control = control_app(self.collector, status, self._pricing, self._rewrites, checks)
         self._control = ControlServer(control, self.collector.spool.directory)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
-from llmhub.console import JsonOption, failures, load, out, print_json, say, tell
+from llmhub.console import JsonOption, Table, failures, load, out, print_json, printable, say, show, tell
 from llmhub.explain import CALLS, UNMAPPED, Explained, Explanation, explain
 from receivers.files import FORMATS
 
@@ -36,7 +36,7 @@ _NEEDED = ("request_model", "input_tokens", "output_tokens")
 @map_app.command("test")
 def try_out(
     context: typer.Context,
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="As `llmhub ingest` takes them.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="As `llmhub ingest` takes them.")],
     tenant: Annotated[
         str, typer.Option("--tenant", help="With the aliases of this tenant; default: receivers.tenant.")
     ] = "",
@@ -97,18 +97,18 @@ def _show(found: Explanation) -> None:
 
 
 def _show_record(record: Explained) -> None:
-    out.rule(f"{record.kind} [bold]{_escaped(record.name)}[/]", align="left")
+    out.rule(Text.assemble(f"{record.kind} ", (printable(record.name), "bold")), align="left")
     tell(f"{_outcome(record)}; scope {record.scope or '-'}, service {record.service or '-'}")
     if record.row:
-        table = Table("column", "value", box=None, pad_edge=False)
+        table = Table("column", "value", wraps=["value"])
         for name, value in record.row.items():
-            table.add_row(name, _escaped(_short(value)))
-        out.print(table)
+            table.add_texts(name, _short(value))
+        show(table)
     if record.slots:
-        table = Table("slot", "filled by", "not needed or empty", box=None, pad_edge=False)
+        table = Table("slot", "filled by", "not needed or empty", wraps=["not needed or empty"])
         for slot in record.slots:
-            table.add_row(slot.slot, _escaped(slot.key or "-"), _escaped(", ".join(slot.lost)))
-        out.print(table)
+            table.add_texts(slot.slot, slot.key or "-", ", ".join(slot.lost))
+        show(table)
     for name, keys in (("unmapped", record.unmapped_keys), ("content", record.content_keys)):
         if keys:
             tell(f"{name}: {', '.join(keys)}")
@@ -144,8 +144,3 @@ def _advice(found: Explanation) -> list[str]:
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
-
-
-def _escaped(text: str) -> str:
-    """Square brackets are markup to the console."""
-    return text.replace("[", "\\[")

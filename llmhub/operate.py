@@ -16,7 +16,7 @@ from collector.sweep import Sweep
 from llmhub.config import Config
 from llmhub.control import ControlClient, ControlServer, NoHub
 from llmhub.control_app import control_app
-from llmhub.hub import prepare_store
+from llmhub.hub import check_store_exists, prepare_store
 from llmhub.spools import own_spools
 from llmhub.status import Status
 from storage.store import Store
@@ -30,8 +30,9 @@ def with_hub(config: Config, use: Callable[[ControlClient], T]) -> T:
     """What `use` returns. Raises what it raises, StoreError, SchemaError, SpoolError, KeyFileError."""
     client = ControlClient(own_spools(config)[0])
     try:
-        client.get("/ping")
+        client.ping()
     except NoHub:
+        check_store_exists(config)
         store = prepare_store(config)
         try:
             return asyncio.run(_serve(config, store, lambda: use(client)))

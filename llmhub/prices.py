@@ -11,10 +11,9 @@ from urllib.request import Request, urlopen
 
 import typer
 from genai_prices.update_prices import DEFAULT_UPDATE_URL
-from rich.progress import Progress
-from rich.table import Table
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-from llmhub.console import JsonOption, err, failures, load, out, print_json, say, tell
+from llmhub.console import JsonOption, Table, failures, load, print_json, progress, say, show, tell
 from llmhub.operate import with_hub
 from llmhub.query import open_reader
 from storage.overrides import FIRST_DAY, LAST_DAY
@@ -74,12 +73,13 @@ def list_prices(
     if as_json:
         print_json([_readable(row) for row in rows])
         return
-    table = Table("model", "tenant", "tier", *_COLUMNS, "other", "version")
+    if not rows:
+        tell("no price fits: `llmhub prices list` shows all; before the first `llmhub up` there are none")
+        return
+    table = Table("model", "tenant", "tier", *_COLUMNS, "other", "version", wraps=["other", "version"])
     for row in rows:
-        table.add_row(row["price_id"], row["tenant"], row["tier"], *_cells(row["prices"]), row["version"])
-    out.print(
-        table if rows else "no price fits: `llmhub prices list` shows all; before the first `llmhub up` there are none"
-    )
+        table.add_texts(row["price_id"], row["tenant"], row["tier"], *_cells(row["prices"]), row["version"])
+    show(table)
 
 
 @prices_app.command("show")
@@ -108,11 +108,11 @@ def show_price(
         print_json([_readable(row) for row in rows])
         return
     tell(f"{model} is {found['price_id']}")
-    table = Table("tier", "from", "to", "steps", *_COLUMNS, "other", "version")
+    table = Table("tier", "from", "to", "steps", *_COLUMNS, "other", "version", wraps=["other", "version"])
     for row in rows:
         days = _day(row["valid_from"]), _day(row["valid_to"])
-        table.add_row(row["tier"] or "standard", *days, _steps(row["steps"]), *_cells(row["prices"]), row["version"])
-    out.print(table)
+        table.add_texts(row["tier"] or "standard", *days, _steps(row["steps"]), *_cells(row["prices"]), row["version"])
+    show(table)
 
 
 @prices_app.command("override")
@@ -183,8 +183,8 @@ def refresh_prices(
 
     Example: llmhub prices refresh
     """
-    with failures(), Progress(console=err, transient=True) as progress:
-        progress.add_task("fetching prices", total=None)
+    with failures(), progress(TextColumn("fetching prices"), BarColumn(), TimeElapsedColumn()) as bar:
+        bar.add_task("", total=None)
         source = str(file or url)
         document = _text(file.read_bytes()) if file else _fetch(url, timeout)
         parse_list(document, "")  # before the hub gets it
@@ -241,12 +241,15 @@ def _show_overrides(rows: list[dict[str, Any]], configured: Any, as_json: bool) 
     if as_json:
         print_json(every)
         return
-    table = Table("id", "from", "tenant", "provider", "model", "tier", "valid", "what")
+    if not every:
+        tell("there are no overrides: `llmhub prices override` adds one")
+        return
+    table = Table("id", "from", "tenant", "provider", "model", "tier", "valid", "what", wraps=["what"])
     for each in every:
         dates = f"{each.pop('valid_from', '')} to {each.pop('valid_to', '')}"
         cells = [str(each.pop(name, "")) for name in ("id", "from", "tenant", "provider", "model", "tier")]
-        table.add_row(*cells, dates, ", ".join(f"{key} {value}" for key, value in each.items()))
-    out.print(table if every else "there are no overrides: `llmhub prices override` adds one")
+        table.add_texts(*cells, dates, ", ".join(f"{key} {value}" for key, value in each.items()))
+    show(table)
 
 
 def _tell(done: str, report: dict[str, Any], as_json: bool) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from urllib.parse import quote, urlsplit
 
 from llmhub.config import Config
-from llmhub.hub import open_configured
+from llmhub.hub import check_store_exists, open_configured
 from storage.embedded import StoreBusy
 from storage.store import Store, StoreError, open_store
 
 
-def open_reader(config: Config) -> Store:
-    """The configured store for reading. When a running hub holds the embedded one, that hub's ClickHouse
+def open_reader(config: Config, *, may_be_new: bool = False) -> Store:
+    """The configured store for reading, which exists unless it `may_be_new`. When a running hub holds the embedded one, that hub's ClickHouse
     interface, as the first of storage.clickhouse_http.users. Raises StoreError."""
+    if not may_be_new:
+        check_store_exists(config)
     try:
         return open_configured(config)
     except StoreBusy as busy:

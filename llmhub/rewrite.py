@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from llmhub.config import Config
-from llmhub.console import JsonOption, err, failures, load, out, print_json, tell
+from llmhub.console import JsonOption, Table, failures, load, print_json, progress, show, tell
 from llmhub.control import ControlClient, ControlError
 from llmhub.operate import with_hub
 
@@ -94,11 +93,11 @@ def _watch(hub: ControlClient, wanted: dict[str, Any]) -> Any:
     """Start it, or watch it if it is under way, until it has ended. Raises ControlError."""
     hub.post("/rewrites", wanted)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task(wanted["kind"], total=1.0)
+    with progress(*columns) as bar:
+        task = bar.add_task(wanted["kind"], total=1.0)
         try:
             while (state := hub.get("/rewrites"))["running"]:
-                progress.update(task, completed=state["share"])
+                bar.update(task, completed=state["share"])
                 time.sleep(_POLL_SECONDS)
         except KeyboardInterrupt:
             raise ControlError("a running hub goes on with it; the same command shows how far it is") from None
@@ -111,9 +110,9 @@ def _show(kind: str, report: dict[str, Any], dry_run: bool) -> None:
     calls = [total for total in report["totals"] if total["what"] == "calls"]
     steps = [total for total in report["totals"] if total["what"] == "steps"]
     if calls:
-        out.print(_calls_table(kind, calls))
+        show(_calls_table(kind, calls))
     if steps:
-        out.print(_steps_table(steps))
+        show(_steps_table(steps))
     resumed = f", of which {report['resumed']} were finished before" if report["resumed"] else ""
     tell(
         f"{report['parts']} {_PART[kind]}{'' if report['parts'] == 1 else 's'}{resumed}; {_count(calls, 'changed')} calls and {_count(steps, 'changed')} steps differ"
@@ -124,20 +123,20 @@ def _show(kind: str, report: dict[str, Any], dry_run: bool) -> None:
 
 def _calls_table(kind: str, calls: list[dict[str, Any]]) -> Table:
     title = "all calls of the range" if kind == "reprice" else "calls that differ; the others stay as they are"
-    table = Table("model", title=title, title_justify="left")
+    table = Table("model", title=title)
     for name in ("calls", "changed", "USD before", "after", "difference", "unpriced"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in calls:
-        table.add_row(f"{row['provider'] or '-'}/{row['model'] or '-'}", *_numbers(row))
+        table.add_texts(f"{row['provider'] or '-'}/{row['model'] or '-'}", *_numbers(row))
     table.add_section()
-    table.add_row("all", *_numbers({name: sum(row[name] for row in calls) for name in calls[0] if "_" in name}))
+    table.add_texts("all", *_numbers({name: sum(row[name] for row in calls) for name in calls[0] if "_" in name}))
     return table
 
 
 def _steps_table(steps: list[dict[str, Any]]) -> Table:
-    table = Table("role", "steps", title="steps that differ", title_justify="left")
+    table = Table("role", "steps", title="steps that differ")
     for row in steps:
-        table.add_row(row["model"], _change(row["rows_before"], row["rows_after"]))
+        table.add_texts(row["model"], _change(row["rows_before"], row["rows_after"]))
     return table
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from collector.assembly import key_file
 from collector.spool import open_key
 from collector.spool.recovery import settled_in
 from collector.spool.repair import Loss, repair
 from collector.spool.segment import SUFFIX, scan
-from llmhub.console import JsonOption, failures, load, out, print_json, say, tell
+from llmhub.console import JsonOption, Table, failures, load, print_json, say, show, tell
 
 spool_app = typer.Typer(no_args_is_help=True, help="The spool: batches on disk that are not in the store yet.")
 
@@ -48,8 +47,8 @@ def spool_repair(
     """
     settings = load(context)
     root = settings.spool_directory
-    paths = [directory] if directory else sorted({root, *(file.parent for file in root.rglob(f"*{SUFFIX}"))})
     with failures():
+        paths = [directory] if directory else sorted({root, *(file.parent for file in root.rglob(f"*{SUFFIX}"))})
         key = key_file(settings.collector.spool, settings.spool_directory)
         if not key.exists():
             say(f"llmhub: collector.spool.key_file: there is no key in {key}, and without it the spool cannot be read")
@@ -82,10 +81,13 @@ def _segment(path: Path, directory: Path) -> dict[str, Any] | None:
 
 
 def _show(directory: Path, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        tell(f"there is no spool in {directory}")
+        return
     table = Table("file", "bytes", "records", "waiting", "bytes of these", "oldest, s", "damaged bytes", "torn bytes")
     for row in rows:
-        table.add_row(*map(str, row.values()))
-    out.print(table if rows else f"there is no spool in {directory}")
+        table.add_texts(*map(str, row.values()))
+    show(table)
 
 
 def _as_json(loss: Loss) -> dict[str, Any]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from llmhub.console import Table, show
 
 _ENTRIES = (
     "received", "recovered", "acknowledged", "stored", "produced", "duplicate", "dead_lettered", "refused", "under_way"
 )  # fmt: skip
+# Left out where they are 0, for a terminal is narrow.
+_RARE = ("recovered", "produced", "duplicate", "dead_lettered")
 
 
 def show_status(report: dict[str, Any], out: Console) -> None:
@@ -29,12 +32,16 @@ def show_status(report: dict[str, Any], out: Console) -> None:
 
 
 def _show_ledger(rows: list[dict[str, Any]], out: Console) -> None:
-    table = Table("tenant", "signal", title="Requests since the hub was started", title_justify="left")
-    for entry in _ENTRIES:
-        table.add_column(entry.replace("_", " "), justify="right")
+    if not rows:
+        out.print("No request has come in since the hub was started.")
+        return
+    table = Table("tenant", "signal", title="Requests since the hub was started")
+    shown = [entry for entry in _ENTRIES if entry not in _RARE or any(row[entry] for row in rows)]
+    for entry in shown:
+        table.add_column(entry.replace("_", " "), justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(row["tenant"], row["signal"], *(f"{row[entry]:,}" for entry in _ENTRIES))
-    out.print(table if rows else "No request has come in since the hub was started.")
+        table.add_texts(row["tenant"], row["signal"], *(f"{row[entry]:,}" for entry in shown))
+    show(table, out)
 
 
 def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
@@ -57,8 +64,10 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     lines.append(
         (
             "store",
-            f"of the request ids {ids['first']} to {ids['next'] - 1} {ids['stored']:,} are stored, {ids['spooled']:,} in the "
-            f"spool, {ids['missing']:,} missing, {ids['twice']:,} stored twice",
+            f"request ids {ids['first']} to {ids['next'] - 1}: {ids['stored']:,} stored, {ids['spooled']:,} in the "
+            f"spool, {ids['missing']:,} missing, {ids['twice']:,} stored twice"
+            if ids["next"] > ids["first"]
+            else "no request has come in yet",
         )
     )
     return lines + [("", _difference(row)) for row in store["differences"]]

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import connect
 
 from collector.errors import Unavailable
+from llmhub.console import printable
 from llmhub.running_hub import reachable
 
 _MAX_MESSAGE_BYTES = 64 << 20
@@ -67,7 +68,7 @@ def _messages(listen: str, query: Mapping[str, str]) -> Iterator[str]:
 
 
 def _missed(counts: Mapping[str, Any]) -> str:
-    told = ", ".join(f"{_plain(str(count))} {_plain(name.replace('_', ' '))}" for name, count in counts.items())
+    told = ", ".join(f"{printable(str(count))} {printable(name.replace('_', ' '))}" for name, count in counts.items())
     return f"missed: {told} (too much for this viewer; filter, or take a sample)"
 
 
@@ -77,10 +78,10 @@ def _line(record: Mapping[str, Any]) -> Text:
     time = str(record.get("Timestamp") or record.get("TimeUnix"))[11:23]
     name = record.get("SpanName") or record.get("MetricName") or record.get("EventName") or record.get("SeverityText")
     line = Text()
-    line.append(f"{_plain(time):<12} ", "dim")
-    line.append(f"{_plain(record['ServiceName'])} ", "cyan")
-    line.append(f"{_plain(name or '')} ", "bold red" if failed else "bold")
-    line.append(_plain(" ".join(_details(record))))
+    line.append(f"{printable(time):<12} ", "dim")
+    line.append(f"{printable(record['ServiceName'])} ", "cyan")
+    line.append(f"{printable(name or '')} ", "bold red" if failed else "bold")
+    line.append(printable(" ".join(_details(record))))
     return line
 
 
@@ -94,8 +95,3 @@ def _details(record: Mapping[str, Any]) -> Iterator[str]:
     for key in _FACTS:
         if key in attributes:
             yield f"{key.rpartition('.')[2]}={attributes[key]}"
-
-
-def _plain(text: str) -> str:
-    """Senders choose these texts: what would steer a terminal is shown as a question mark."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -23,6 +23,8 @@ from receivers.otlp_response import JSON
 
 # More of them in one request would keep its sender waiting for seconds.
 MAX_EVENTS = 10_000
+# So far one looks for the end of the first line.
+_HINT_BYTES = 64 * 1024
 NDJSON = ("application/x-ndjson", "application/jsonl")
 
 
@@ -112,7 +114,8 @@ def _document(body: bytes) -> list[Any]:
     try:
         document = parse_event(body)
     except InvalidEvent as error:
-        raise Refused(Refusal.BAD_JSON, str(error)) from None
+        hint = f" For one event a line, send Content-Type: {NDJSON[0]}." if b"}\n{" in body[:_HINT_BYTES] else ""
+        raise Refused(Refusal.BAD_JSON, f"{error}{hint}") from None
     events = document if isinstance(document, list) else [document]
     _check_number(len(events))
     return events

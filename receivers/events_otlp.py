@@ -19,7 +19,7 @@ from typing import Any
 import jsonschema_rs
 
 from collector.pipeline import Signal
-from receivers import otlp_json
+from receivers import json_text, otlp_json
 from storage.schema import MIN_TIME, MIN_TIME_UNIX_NANO
 
 Document = dict[str, Any]
@@ -33,6 +33,8 @@ _MAX_TIME_UNIX_NANO = 9 * 10**18
 # https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber, as llm_events reads it
 _SEVERITIES = {"info": 9, "low": 10, "medium": 13, "high": 17, "critical": 21}
 _CLIENT, _ERROR = 3, 2
+# What a count is the whole of; otherwise a part would be priced that nobody has used.
+_INCLUSIVE = {"input_tokens": ("cached_input_tokens", "cache_write_tokens"), "output_tokens": ("reasoning_tokens",)}
 _RESOURCE_FIELDS = {"service": "service.name", "environment": "deployment.environment.name"}
 _validator = jsonschema_rs.validator_for(SCHEMA)
 
@@ -85,21 +87,12 @@ def convert(events: Iterable[Any]) -> Converted:
 
 def parse_event(text: bytes) -> Any:
     """The JSON value in `text`. Raises InvalidEvent."""
+    if not text.strip():
+        raise InvalidEvent("This is empty. Send one event, or an array of them; [] is none.")
     try:
-        return json.loads(text, parse_constant=_no_number)
-    except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if error.lineno > 1 else ""
-        raise InvalidEvent(f"This is not JSON: {error.msg} at {line}column {error.colno}.") from None
-    except UnicodeDecodeError as error:
-        raise InvalidEvent(f"This is not JSON: it is no valid UTF-8 ({error.reason} at byte {error.start}).") from None
-    except RecursionError:
-        raise InvalidEvent("This nests too deeply. Send flat fields, and the rest in attributes.") from None
-    except ValueError as error:  # NaN, or an integer of thousands of digits
-        raise InvalidEvent(f"This is not JSON: {error}.") from None
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number; leave the field out")
+        return json_text.read(text, strict_numbers=True)
+    except json_text.Unreadable as error:
+        raise InvalidEvent(str(error)) from None
 
 
 def _record(event: Any, seen: Counter[bytes]) -> tuple[Signal, Document]:
@@ -134,8 +127,17 @@ def _validate(event: Any) -> None:
     except ValueError as deep:
         raise InvalidEvent(f"This cannot be checked: {deep}. Send flat fields, and the rest in attributes.") from None
     if error is not None:
-        message = f"{error.message[:_TOLD_CHARACTERS]}. {_remedy(error.schema_path)}"
+        said = error.message
+        if error.schema_path[-1] == "pattern":  # which is no text for people; the remedy is
+            said = f"{json.dumps(error.instance, ensure_ascii=False)} has not the form that is needed"
+        message = f"{said[:_TOLD_CHARACTERS]}. {_remedy(error.schema_path)}"
         raise InvalidEvent(message.rstrip(), _path(error.instance_path))
+    for whole, parts in _INCLUSIVE.items():
+        total = sum(event.get(part, 0) for part in parts)
+        if total > event.get(whole, total):
+            names = " and ".join(part for part in parts if part in event)
+            told = f"{whole} is {event[whole]} and {names} {total}. The first includes the others."
+            raise InvalidEvent(f"{told} Send all tokens in {whole}.", f"$.{whole}")
 
 
 def _remedy(schema_path: Iterable[str | int]) -> str:

@@ -35,6 +35,8 @@ _TOLD_LINES = 5
 _SUFFIXES = (".pb", ".json", ".jsonl")
 # Events are small: as many of them in one request as keep it well below a megabyte.
 _EVENTS = 500
+# A request beyond this fits into no hub, and a compressed file may hold any number of zeros.
+_MOST_BYTES = 256 << 20
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 Exports = Iterator[tuple[Signal, bytes]]
 
@@ -71,7 +73,7 @@ def _read(path: Path, kind: str, progress: Callable[[int], object]) -> Exports:
 
 
 def _protobuf(path: Path, kind: str, stream: IO[bytes]) -> Exports:
-    body = stream.read()
+    body = _whole(path, stream)
     hint = kind.removesuffix(".pb").rpartition(".")[2]
     if not body:
         return
@@ -84,6 +86,17 @@ def _protobuf(path: Path, kind: str, stream: IO[bytes]) -> Exports:
     yield found.pop(), body
 
 
+def _whole(path: Path, stream: IO[bytes]) -> bytes:
+    body = stream.read(_MOST_BYTES + 1)
+    if len(body) > _MOST_BYTES:
+        raise InvalidRequest(_too_large(str(path)))
+    return body
+
+
+def _too_large(where: str) -> str:
+    return f"{where}: this is more than {_MOST_BYTES >> 20} MiB, and no hub takes such a request. Record smaller ones."
+
+
 def _ambiguous(found: set[Signal]) -> str:
     if not found:
         return "this is no complete OTLP export request in protobuf. Record it again, as the raw body of one export."
@@ -92,7 +105,7 @@ def _ambiguous(found: set[Signal]) -> str:
 
 
 def _json(path: Path, stream: IO[bytes]) -> Exports:
-    body = stream.read()
+    body = _whole(path, stream)
     try:
         document = otlp_json.parse(body)
     except Refused as error:
@@ -137,7 +150,10 @@ def _events(path: Path, stream: IO[bytes]) -> Exports:
 def _lines(path: Path, stream: IO[bytes], problems: list[str]) -> Iterator[tuple[int, bytes]]:
     """The lines with something in them. Those before the place where a file is cut off are good."""
     try:
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(iter(lambda: stream.readline(_MOST_BYTES + 1), b""), start=1):
+            if len(line) > _MOST_BYTES:
+                problems.append(_too_large(f"{path}, line {number}"))
+                return
             if line.strip():
                 yield number, line
     except _BROKEN as error:

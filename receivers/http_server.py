@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from receivers.http_connection import HttpConnection
 from receivers.listener import TlsFiles, join_address, open_socket
+from receivers.rate_limited_log import RateLimitedLog
 
+log = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 1000
 _LAST_WORDS_SECONDS = 1.0
 
 
@@ -28,7 +35,11 @@ class HttpServer:
         *,
         websockets: bool = False,
         share_port: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
+        connection = partial(
+            HttpConnection, setting=setting, max_connections=max_connections, warnings=RateLimitedLog(log)
+        )
         self._share_port = share_port
         self._listen = listen
         self._setting = setting
@@ -36,6 +47,7 @@ class HttpServer:
             uvicorn.Config(
                 app,
                 lifespan="auto",
+                http=connection,  # type: ignore[arg-type]
                 ws=_WebSocket if websockets else "none",
                 ws_per_message_deflate=False,
                 ws_max_size=4096,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,4 +89,11 @@ def tls_files(cert_file: str, key_file: str, section: str) -> TlsFiles | None:
             Path(path).read_bytes()
         except OSError as error:
             raise ListenError(f"{section}.{name}: cannot read {path}: {error.strerror}.") from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
+    except (ssl.SSLError, ValueError) as error:
+        raise ListenError(
+            f"{section}.tls_cert_file and tls_key_file: {cert_file} and {key_file} are no certificate in PEM and its "
+            f"private key without a password: {error}."
+        ) from error
     return TlsFiles(cert_file, key_file)

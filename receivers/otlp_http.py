@@ -22,7 +22,7 @@ from collector.pipeline import Signal
 from collector.signals import EVENTS
 from receivers import otlp_json, otlp_response
 from receivers.content_encoding import inflate, too_large
-from receivers.http_server import HttpServer
+from receivers.http_server import MAX_CONNECTIONS, HttpServer
 from receivers.intake import Intake, Refusal, Refused, SingleTenant, TenantResolver
 from receivers.intake_budget import IntakeBudget, Lease, RequestSlots
 from receivers.listener import tls_files
@@ -40,6 +40,8 @@ _HINTS = {
     Refusal.UNSUPPORTED_ENCODING: {"Accept-Encoding": "gzip, deflate, zstd"},
     Refusal.BODY_TIMEOUT: {"Connection": "close"},
 }
+# Neither JSON nor an export in protobuf can begin like this.
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _RESTART_SECONDS = 5.0
 
 P = ParamSpec("P")
@@ -54,6 +56,7 @@ class OtlpHttpSettings:
     listen: str = "127.0.0.1:4318"
     max_body_bytes: int = 20 * 1024 * 1024
     max_concurrent_requests: int = 10_000
+    max_connections: int = MAX_CONNECTIONS
     body_timeout_seconds: float = 30.0
     tls_cert_file: str = ""
     tls_key_file: str = ""
@@ -81,7 +84,14 @@ class OtlpHttpReceiver:
         """Listen; returns the bound 'host:port'. Raises ListenError, which names the setting."""
         settings = self._settings
         tls = tls_files(settings.tls_cert_file, settings.tls_key_file, SECTION)
-        self._server = HttpServer(self._app, settings.listen, f"{SECTION}.listen", tls, share_port=self._share_port)
+        self._server = HttpServer(
+            self._app,
+            settings.listen,
+            f"{SECTION}.listen",
+            tls,
+            share_port=self._share_port,
+            max_connections=settings.max_connections,
+        )
         return await self._server.start()
 
     async def stop(self, grace: float) -> None:
@@ -178,6 +188,11 @@ async def read_body(request: Request, settings: OtlpHttpSettings, lease: Lease) 
     """The body within the limits of `settings` and of `lease`, without its Content-Encoding. Raises Refused."""
     body = await _read(request, settings, lease)
     encoding = request.headers.get("content-encoding", "")
+    if not encoding and (found := next((name for magic, name in _MAGIC.items() if body.startswith(magic)), "")):
+        raise Refused(
+            Refusal.BAD_ENCODING,
+            f"The body is compressed with {found}, and no header says so. Send Content-Encoding: {found} with it.",
+        )
     return await decode(len(body), inflate, body, encoding, settings.max_body_bytes, _LIMIT_SETTING)
 
 
@@ -248,7 +263,8 @@ def _failed(error: Exception, media_type: str, headers: Mapping[str, str] = Mapp
 
 def _wrong_method(request: Request, allowed: str) -> Refused:
     return Refused(
-        Refusal.METHOD_NOT_ALLOWED, f"{request.url.path} takes {allowed}, not {request.method}. Send it as a {allowed}."
+        Refusal.METHOD_NOT_ALLOWED,
+        f"{request.url.path} takes {allowed}, not {request.method}. Send a {allowed.partition(',')[0]}.",
     )
 
 

@@ -9,7 +9,6 @@ Spec: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -17,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from collector.pipeline import Signal
 from collector.signals import REQUESTS
-from receivers import json_scalars
+from receivers import json_scalars, json_text
 from receivers.intake import Refusal, Refused
 from receivers.json_scalars import Invalid, varint
 
@@ -39,17 +38,12 @@ def to_protobuf(signal: Signal, body: bytes) -> bytes:
 
 def parse(body: bytes | str) -> Any:
     """The JSON document. Raises Refused(BAD_JSON)."""
+    if not body.strip():
+        raise _refused("This is empty. An export without records is {}.")
     try:
-        return json.loads(body)
-    except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if error.lineno > 1 else ""
-        raise _refused(f"This is not JSON: {error.msg} at {line}column {error.colno}.") from None
-    except UnicodeDecodeError as error:
-        raise _refused(f"This is not JSON: it is no valid UTF-8 ({error.reason} at byte {error.start}).") from None
-    except RecursionError:
-        raise _refused("This nests too deeply to be an OTLP request.") from None
-    except ValueError as error:  # an integer of thousands of digits
-        raise _refused(f"This is no OTLP request: {error}.") from None
+        return json_text.read(body)
+    except json_text.Unreadable as error:
+        raise _refused(str(error)) from None
 
 
 def signals_of(document: Any) -> set[Signal]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from zlib import crc32
 
@@ -50,8 +50,13 @@ class Filter:
     sample: float = 1.0
 
     @classmethod
-    def parse(cls, query: Mapping[str, str]) -> Filter:
+    def parse(cls, parameters: Iterable[tuple[str, str]]) -> Filter:
         """The filter that query parameters describe. Raises BadFilter."""
+        query: dict[str, str] = {}
+        for key, value in parameters:
+            if key in query:
+                raise BadFilter(f"{key[:40]} is given twice, and all filters must match. Watch once for each value.")
+            query[key] = value
         known = [item.name for item in fields(cls)]
         unknown = sorted(set(query) - set(known))
         if unknown:

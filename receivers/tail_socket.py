@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from receivers.tail import Tail, TailSettings, TooManyViewers, Viewer
 from receivers.tail_filter import BadFilter, Filter
 
 
-def tail_route(tail: Tail, settings: TailSettings) -> BaseRoute:
+def tail_routes(tail: Tail, settings: TailSettings) -> list[BaseRoute]:
     """Refuses with an HTTP status and a sentence: 403 not allowed, 400 no such filter, 429 too many viewers."""
 
     async def watch(socket: WebSocket) -> None:
@@ -21,7 +22,7 @@ def tail_route(tail: Tail, settings: TailSettings) -> BaseRoute:
             await socket.send_denial_response(PlainTextResponse(problem, 403))
             return
         try:
-            with tail.watch(Filter.parse(dict(socket.query_params))) as viewer:
+            with tail.watch(Filter.parse(socket.query_params.multi_items())) as viewer:
                 await socket.accept()
                 await _stream(socket, viewer)
         except BadFilter as error:
@@ -29,7 +30,12 @@ def tail_route(tail: Tail, settings: TailSettings) -> BaseRoute:
         except TooManyViewers as error:
             await socket.send_denial_response(PlainTextResponse(str(error), 429))
 
-    return WebSocketRoute("/v1/tail", watch)
+    return [WebSocketRoute("/v1/tail", watch), Route("/v1/tail", _no_socket)]
+
+
+async def _no_socket(request: Request) -> PlainTextResponse:
+    text = "This is a WebSocket: use `llmhub tail`, or a WebSocket client at ws://...\n"
+    return PlainTextResponse(text, 426, {"Upgrade": "websocket"})
 
 
 def _not_allowed(origin: str | None, settings: TailSettings) -> str:

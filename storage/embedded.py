@@ -257,7 +257,10 @@ def _own(path: Path) -> DirectoryLock:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return DirectoryLock(path)
     except OSError as error:
-        raise StoreError(f"cannot open the embedded store in {path}: {error.strerror or error}") from error
+        raise StoreError(
+            f"cannot open the embedded store in {path}: {error.strerror or error}. Run this as the user who owns it, or "
+            "set storage.dsn (--store) to another directory"
+        ) from error
 
 
 @contextmanager

@@ -34,10 +34,10 @@ class StoreBusy(StoreError):
 
     def __init__(self, path: Path, owner: Owner | None) -> None:
         who = f"process {owner.pid}" if owner else "another process"
-        remedy = f"query it through {owner.url}" if owner and owner.url else "stop that process first"
+        query = f", query it through {owner.url}" if owner and owner.url else ""
         super().__init__(
-            f"{path} is in use by {who}, and an embedded store belongs to one process: "
-            f"{remedy}, or use another directory"
+            f"{path} is in use by {who}, and an embedded store belongs to one process: stop that one{query}, or set "
+            "storage.dsn (--store) to another directory"
         )
         self.owner = owner
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError, MaxRetryError
 
 from storage.statement import escape_params, insert_statement, quote, quote_name
 from storage.store import DATABASE, Limits, StoreError, decode_rows
@@ -147,4 +148,16 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
-        raise StoreError.parse(_URL.sub("", str(error))) from error
+        raise StoreError.parse(_URL.sub("", _unreachable(error) or str(error))) from error
+
+
+def _unreachable(error: ClickHouseError) -> str:
+    """Why no answer came at all, '' when one did. The driver's own text wraps it four times, with an address in each."""
+    pool, cause = "", error.__cause__ or error.__context__
+    while isinstance(cause, HTTPError):
+        if isinstance(cause, MaxRetryError):
+            pool = f"{cause.pool.host}:{cause.pool.port}"
+        cause = cause.__cause__ or cause.__context__
+    if not pool or not isinstance(cause, OSError):
+        return ""
+    return f"no ClickHouse server answers at {pool}: {cause.strerror or cause}. Start it, or set storage.dsn to where it is."

@@ -169,6 +169,17 @@ def test_a_request_for_another_signal_is_told_where_it_belongs(
                 with_pipeline(lambda p, r=request: p.submit(signal, tenant, r.SerializeToString()))
 
 
+@pytest.mark.parametrize("trace_id", [b"", b"\xab", b"ab", b"sixteen letters."], ids=repr)
+def test_a_span_without_times_is_a_bad_span_and_no_metric(
+    with_pipeline: WithPipeline, tenant: str, trace_id: bytes
+) -> None:
+    bare = span({"http.method": "GET"}, name="short", trace_id=trace_id)
+    bare.ClearField("start_time_unix_nano")
+    bare.ClearField("end_time_unix_nano")
+    outcome = with_pipeline(lambda p: p.submit(Signal.TRACES, tenant, traces(bare).SerializeToString()))
+    assert outcome.rejected == 1
+
+
 def test_ten_thousand_attributes_on_a_span_are_stored(
     with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""The configuration table of the README and the examples around it are what the program accepts."""
+"""docs/configuration.md and the settings that the README names are what the program accepts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from storage import otlp_schema
 from storage.endpoint import EndpointUser
 from tests.docs.documents import DOCUMENTS, README, blocks, code, document, rows, section
 
-ROWS = rows(section(document("README.md"), "Configuration"))
+ROWS = [row for row in rows(document("docs/configuration.md")) if row[0].startswith("`")]
+FEW = rows(section(document("README.md"), "Run it for real"))
 TABLE = {code(key): (code(default), meaning) for key, default, meaning in ROWS}
 
 
@@ -30,6 +31,13 @@ def test_the_default_is_the_one_that_config_show_prints(key: str, monkeypatch: p
     default, meaning = TABLE[key]
     assert os.path.expandvars(default) == json.dumps(dict(settings())[key])
     assert meaning
+
+
+def test_the_settings_in_the_readme_have_the_same_defaults() -> None:
+    assert FEW
+    assert {code(key): code(default) for key, default, _ in FEW}.items() <= {
+        key: TABLE[key][0] for key in TABLE
+    }.items()
 
 
 def test_the_fields_of_a_user_are_named() -> None:

@@ -80,6 +80,17 @@ def test_every_table_and_dictionary_is_mentioned() -> None:
     assert set(created) | {"schema_migrations"} <= mentioned
 
 
+def test_the_chain_of_views_is_in_the_architecture() -> None:
+    statements = "\n".join(statement for m in schema.migrations("llm") for statement in m.statements)
+    filled = re.findall(r"^CREATE MATERIALIZED VIEW IF NOT EXISTS \w+ TO (\w+)", statements, re.MULTILINE)
+    views = re.findall(r"^CREATE VIEW IF NOT EXISTS (\w+)", statements, re.MULTILINE)
+    text = section(document("docs/architecture.md"), "The chain of views")
+    shown = {*re.findall(r"\w+", text), *(f"otel_metrics{kind}" for kind in re.findall(r" (_\w+)", text))}
+    assert filled
+    assert views
+    assert {*filled, *views} <= shown
+
+
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_documented_query_runs(llm_store: EmbeddedStore, query: str) -> None:
     llm_store.query(query)

@@ -102,7 +102,7 @@ def test_the_schema_is_planned_then_applied_then_up_to_date(tmp_path: Path) -> N
     ("text", "message"),
     [
         ("api: {lisen: '127.0.0.1:1'}", "api.lisen is not a setting; did you mean api.listen?"),
-        ("shutdown_seconds: soon", "shutdown_seconds: Input should be a valid number"),
+        ("shutdown_seconds: soon", "shutdown_seconds must be a number; it is a text"),
         ("api: {", "llmhub.yaml is not valid YAML"),
     ],
 )
@@ -112,6 +112,79 @@ def test_config_check_names_what_is_wrong(tmp_path: Path, text: str, message: st
     assert (ran.code, ran.out) == (2, "")
     assert message in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_config_check_reads_the_files_that_are_named(tmp_path: Path) -> None:
+    (tmp_path / "hub.yaml").write_text(
+        "receivers: {otlp_grpc: {tls_cert_file: a.pem, tls_key_file: a.pem}}\n"
+        "storage: {content: {policy_file: policy.yaml}, registry: {path: services.csv}}\n"
+        "collector: {spool: {key_file: hub.yaml}}\n"
+    )
+    ran = llmhub(tmp_path, "config", "check", "--config", "hub.yaml")
+    assert ran.code == 2
+    lines = ran.err.splitlines()
+    named = ("receivers.otlp_grpc.tls_cert_file", "policy_file", "storage.registry.path", "collector.spool.key_file")
+    assert [name in line for name, line in zip(named, lines, strict=True)] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["query", "SELECT 1"],
+        ["doctor"],
+        ["dlq", "list"],
+        ["prices", "list"],
+        ["reprice", "--from", "2026-01-01", "--dry-run"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_looks_makes_no_store(tmp_path: Path, command: list[str]) -> None:
+    ran = llmhub(tmp_path, *command, "--store", f"chdb://{tmp_path}/typo")
+    assert ran.code == 1
+    assert f"there is no store in {tmp_path}/typo" in ran.err + ran.out
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_server_that_does_not_answer_is_named_with_the_setting(tmp_path: Path) -> None:
+    ran = llmhub(tmp_path, "query", "SELECT 1", "--store", "clickhouse://me:secret@127.0.0.1:1/llm")
+    assert ran.code == 1
+    assert ran.err == (
+        "llmhub: no ClickHouse server answers at 127.0.0.1:1: Connection refused. Start it, or set storage.dsn to where it is.\n"
+    )
+
+
+def test_an_argument_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    assert llmhub(tmp_path, "schema", "apply", "--store", store(tmp_path)).code == 0
+    ran = llmhub(tmp_path, "query", "SELECT '\udcff'", "--store", store(tmp_path))
+    assert (ran.code, ran.err) == (2, "llmhub: an argument is not valid UTF-8\n")
+
+
+def test_an_interrupt_ends_a_long_query_at_once(tmp_path: Path) -> None:
+    assert llmhub(tmp_path, "schema", "apply", "--store", store(tmp_path)).code == 0
+    command = [sys.executable, "-m", "llmhub", "query", "SELECT count() FROM numbers(1e15)", "--store", store(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        time.sleep(6)
+        since = time.monotonic()
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=60)
+    assert (out, err) == ("", "")
+    assert time.monotonic() - since < 5
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.8])
+def test_an_interrupt_while_a_command_starts_ends_it_in_silence(tmp_path: Path, seconds: float) -> None:
+    command = [sys.executable, "-m", "llmhub", "query", "SELECT count() FROM numbers(1e15)", "--store", store(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        time.sleep(seconds)
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=60)
+    assert "Traceback" not in out + err
+    assert started.returncode
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    ran = llmhub(tmp_path, "--version")
+    assert (ran.code, ran.out.split()[0]) == (0, "llmhub")
 
 
 def test_config_check_accepts_a_good_file_named_by_the_environment(tmp_path: Path) -> None:
@@ -131,6 +204,15 @@ def test_grafana_render_writes_the_provisioning_tree(tmp_path: Path) -> None:
     assert (source["jsonData"]["host"], source["jsonData"]["port"]) == ("hub.example", 9000)
     assert source["jsonData"]["username"] == "grafana"
     assert json.loads((tmp_path / "out/dashboards/llm-overview.json").read_text())["title"] == "LLM / Overview"
+
+
+def test_grafana_is_sent_to_an_address_that_it_can_connect_to(tmp_path: Path) -> None:
+    everywhere = {
+        "storage.clickhouse_http.listen": "0.0.0.0:9000",
+        "storage.clickhouse_http.users": "[{name: a, password: b}]",
+    }
+    assert llmhub(tmp_path, "grafana", "render", "out", settings=everywhere).code == 0
+    assert "host: 127.0.0.1" in (tmp_path / "out/provisioning/datasources/llm-analytics.yaml").read_text()
 
 
 def test_a_trace_file_is_replayed_into_a_running_hub(hub: Hub, tmp_path: Path, service: str) -> None:

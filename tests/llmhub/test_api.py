@@ -54,3 +54,10 @@ def test_metrics_shows_the_registry_it_was_given() -> None:
 
 def test_status_is_what_the_hub_says_of_itself() -> None:
     assert TestClient(api_app(CollectorRegistry(), {}, status)).get("/status").json() == {"balanced": True}
+
+
+def test_another_path_is_answered_with_the_right_ones() -> None:
+    answer = TestClient(api_app(CollectorRegistry(), {}, status)).get("/v1/traces")
+    assert answer.status_code == 404
+    assert "/healthz, /readyz, /metrics, /status" in answer.text
+    assert "receivers.otlp_http.listen" in answer.text

@@ -69,17 +69,16 @@ def test_an_empty_file_is_a_configuration(tmp_path: Path) -> None:
         ("receivers: {otlp_grpc: {lisen: x}}", "receivers.otlp_grpc.lisen is not a setting; did you mean receivers.otlp_g"),
         ("api: {colour: red}", "api.colour is not a setting; known here: listen"),
         ("receivers: 5", "receivers is a section and needs keys of its own, not 5"),
-        ("api:", "api is a section and needs keys of its own, not None"),
         ("5: 6", "5 is not a setting"),
         ("[1, 2]", "must be a mapping of sections such as 'storage:', not a list"),
-        ("collector: {flush_seconds: soon}", "collector.flush_seconds: Input should be a valid number"),
-        ("collector: {concurrent_inserts: 1.5}", "collector.concurrent_inserts: Input should be a valid integer"),
+        ("collector: {flush_seconds: soon}", "collector.flush_seconds must be a number; it is a text"),
+        ("collector: {concurrent_inserts: 1.5}", "collector.concurrent_inserts must be a whole number; it is a number"),
         ("collector: {concurrent_inserts: 0}", "collector.concurrent_inserts must be at least 1, not 0"),
         ("storage: {limits: {readers: -1}}", "storage.limits.readers must be at least 1, not -1"),
         ("collector: {flush_seconds: -0.1}", "collector.flush_seconds must be a number from 0 on, not -0.1"),
         ("shutdown_seconds: .inf", "shutdown_seconds must be a number from 0 on, not inf"),
-        ("telemetry: {log_level: loud}", "telemetry.log_level: Input should be 'debug', 'info', 'warning' or 'error'"),
-        ("api: {listen: [1]}", "api.listen: Input should be a valid string"),
+        ("telemetry: {log_level: loud}", "telemetry.log_level must be 'debug', 'info', 'warning' or 'error'"),
+        ("api: {listen: [1]}", "api.listen must be a text; it is a list"),
         ("api: {listen: '8080'}", "api.listen: '8080' is not 'host:port'"),
         ("receivers: {otlp_grpc: {listen: 'a:99999'}}", "receivers.otlp_grpc.listen: 'a:99999' is not 'host:port'"),
         ("storage: {dsn: postgres://x}", "storage.dsn: the store must start with chdb://"),
@@ -91,6 +90,7 @@ def test_an_empty_file_is_a_configuration(tmp_path: Path) -> None:
         ("storage: {clickhouse_http: {users: [{name: a, password_sha256: abc}]}}", "password_sha256 must be 64"),
         ("api: {listen: 'x'", "is not valid YAML"),
         ("\x00", "is not valid YAML"),
+        ("api: {listen: 'x:1'}\nsweep: {}\napi: {}", "api stands here twice"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -102,11 +102,11 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("LLMHUB_API__LISTN", "x", "api.listn is not a setting; did you mean api.listen?"),
-        ("LLMHUB_API", "x", "api is a section and needs keys of its own, not 'x'"),
-        ("LLMHUB_COLLECTOR__FLUSH_SECONDS", "", "collector.flush_seconds: Input should be a valid number"),
+        ("LLMHUB_API__LISTN", "x", "LLMHUB_API__LISTN: api.listn is not a setting; did you mean api.listen?"),
+        ("LLMHUB_API", "x", "LLMHUB_API: api is a section and needs keys of its own, not 'x'"),
+        ("LLMHUB_COLLECTOR__FLUSH_SECONDS", "", "collector.flush_seconds must be a number; it is a text"),
         (USERS, "[{name: a]", f"{USERS} is not valid YAML"),
-        (USERS, "[{name: a}", "storage.clickhouse_http.users: Input should be a valid"),
+        (USERS, "[{name: a}", "storage.clickhouse_http.users must be a list; it is a text"),
         ("LLMHUB_SHUTDOWN_SECONDS__X", "1", "shutdown_seconds"),
     ],
 )
@@ -239,3 +239,7 @@ def test_a_mapping_that_cannot_be_is_refused_with_the_line_at_fault(tmp_path: Pa
     (tmp_path / "hub.yaml").write_text(f"storage: {{{storage}}}", encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         load(tmp_path / "hub.yaml", {})
+
+
+def test_a_section_without_keys_is_no_section(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "api:\n  # listen: 127.0.0.1:9090\nsweep:\n"), {}) == load(None, {})

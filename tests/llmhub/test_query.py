@@ -42,7 +42,7 @@ def configured(directory: Path, users: str = "[]") -> Config:
 
 
 def test_a_store_held_by_a_process_without_a_port_cannot_be_read(tmp_path: Path) -> None:
-    with held(tmp_path, ""), pytest.raises(StoreError, match="stop that process first"):
+    with held(tmp_path, ""), pytest.raises(StoreError, match="stop that one, or set storage"):
         open_reader(configured(tmp_path))
 
 

@@ -19,7 +19,7 @@ from collector.breaker import Breaker
 from collector.envelope import wrap
 from collector.settings import PipelineSettings
 from collector.signals import Signal
-from collector.spool import spool
+from collector.spool import segment
 from collector.spool.segment import write_all
 from llmhub import status as module
 from llmhub.status import Status
@@ -132,7 +132,7 @@ def test_a_disk_that_is_slow_holds_up_who_asks_and_nobody_else(
 
     async def main() -> tuple[float, dict[str, Any]]:
         collector, status = await started(llm_store, tmp_path)
-        monkeypatch.setattr(spool, "write_all", write_slowly)
+        monkeypatch.setattr(segment, "write_all", write_slowly)
         sending = asyncio.create_task(send(collector, 1))
         await asyncio.to_thread(writing.wait, 10)
         asked, since = asyncio.create_task(status.report()), time.monotonic()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from collector.errors import InvalidRequest
 from collector.pipeline import Signal
+from receivers import files
 from receivers.export_signal import detect_signal
 from receivers.files import read_exports
 from tests.receivers import exports
@@ -91,7 +92,7 @@ def test_a_file_without_records_holds_no_exports(tmp_path: Path, name: str, body
         ("a.pb.gz", exports.traces(), "not a complete .gz file"),
         ("a.pb.zst", zstd.compress(exports.traces())[:-9], "not a complete .zst file"),
         ("a.json", b'{\n"resourceSpans": [,]\n}', "line 2, column 19"),
-        ("a.json", b"", "not JSON"),
+        ("a.json", b"", "This is empty"),
         ("a.json", b'{"spans": []}', "resourceSpans, resourceLogs, resourceMetrics"),
         ("a.json", b"[1]", "resourceSpans, resourceLogs, resourceMetrics"),
         ("a.jsonl", LOGS_JSON + b"\n" + LOGS_JSON[:-4], "a.jsonl, line 2: This is not JSON: "),
@@ -122,3 +123,12 @@ def test_a_bad_line_keeps_no_other_line_out(tmp_path: Path) -> None:
         found.extend(read_exports(file))
     # extend() has taken what came before the error.
     assert [signal for signal, _ in found] == [Signal.TRACES] * 3
+
+
+@pytest.mark.parametrize("name", ["a.pb.gz", "a.json.gz", "a.jsonl.gz", "a.events.jsonl.gz"])
+def test_a_file_without_end_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(files, "_MOST_BYTES", 1 << 20)
+    (tmp_path / name).write_bytes(gzip.compress(bytes(2 << 20), mtime=0))
+    assert "this is more than 1 MiB" in error(tmp_path / name)

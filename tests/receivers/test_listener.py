@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trustme
 
 from receivers.listener import ListenError, TlsFiles, join_address, open_socket, split_address, tls_files
 
@@ -36,7 +37,7 @@ def test_a_name_that_does_not_resolve_names_the_setting() -> None:
 
 def test_tls_needs_both_files_or_none(tmp_path: Path) -> None:
     pem = tmp_path / "a.pem"
-    pem.write_text("pem")
+    trustme.CA().issue_cert("hub").private_key_and_cert_chain_pem.write_to_path(pem)
     assert tls_files("", "", "s") is None
     assert tls_files(str(pem), str(pem), "s") == TlsFiles(str(pem), str(pem))
     with pytest.raises(ListenError, match=r"s\.tls_key_file is not set"):
@@ -48,3 +49,10 @@ def test_tls_needs_both_files_or_none(tmp_path: Path) -> None:
 def test_a_tls_file_that_cannot_be_read_names_its_setting(tmp_path: Path) -> None:
     with pytest.raises(ListenError, match=r"^s\.tls_cert_file: cannot read .*: No such file or directory"):
         tls_files(str(tmp_path / "none"), str(tmp_path / "none"), "s")
+
+
+def test_files_that_are_no_certificate_name_their_settings(tmp_path: Path) -> None:
+    junk = tmp_path / "a.pem"
+    junk.write_text("pem")
+    with pytest.raises(ListenError, match=r"^s\.tls_cert_file and tls_key_file: .*a\.pem are no certificate in PEM"):
+        tls_files(str(junk), str(junk), "s")

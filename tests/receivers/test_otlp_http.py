@@ -11,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.errors import InvalidRequest, Overloaded, Unavailable
 from collector.pipeline import Acknowledgement, Signal
+from receivers import http_connection
 from receivers.listener import ListenError
 from receivers.otlp_http import OtlpHttpReceiver, OtlpHttpSettings
 from tests.receivers import exports
@@ -141,6 +143,8 @@ BAD_REQUESTS = [
     ("/v1/logs", b"{}", LATIN, 415, "unsupported_media_type", "latin1"),
     ("/v1/traces", b"x", BROTLI, 415, "unsupported_encoding", "Send gzip, deflate"),
     ("/v1/traces", gzip.compress(b"x" * 99, mtime=0)[:-1], GZIP, 400, "bad_encoding", "ends early"),
+    ("/v1/logs", gzip.compress(b"{}", mtime=0), JSON, 400, "bad_encoding", "Send Content-Encoding: gzip with it"),
+    ("/v1/metrics", zstd.compress(b"x"), PROTOBUF, 400, "bad_encoding", "Send Content-Encoding: zstd with it"),
     ("/v1/traces", b"plain", GZIP, 400, "bad_encoding", "not valid gzip"),
     ("/v1/traces", b"{,}", JSON, 400, "bad_json", "not JSON"),
     ("/v1/metrics", b'{"resourceSpans": []}', JSON, 400, "bad_json", "Send it to /v1/traces"),
@@ -337,3 +341,87 @@ def test_it_starts_in_the_main_thread_without_touching_its_signal_handlers(recor
 
     before = signal.getsignal(signal.SIGTERM)
     asyncio.run(started_and_stopped())
+
+
+def raw(url: str, *parts: bytes, seconds: float = 10.0) -> bytes:
+    """What the port answers to `parts` until it closes the connection."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=seconds) as connection:
+        with suppress(ConnectionError):  # it may have closed before all is sent
+            for part in parts:
+                connection.sendall(part)
+        with suppress(ConnectionError):
+            return b"".join(iter(lambda: connection.recv(4096), b""))
+    return b""
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/tr", b"POST /v1/traces HTTP/1.1\r\nHost: hub\r\nX: a"])
+def test_a_head_that_does_not_arrive_in_time_closes_the_connection(
+    url: str, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
+    assert raw(url, sent).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_that_is_used_again_has_the_time_anew(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.3)
+    with requests.Session() as session:
+        for _ in range(3):
+            assert session.post(f"{url}/v1/traces", data=exports.traces(), headers=PROTOBUF).status_code == 200
+            time.sleep(0.2)
+
+
+HEAD = b"POST /v1/traces HTTP/1.1\r\nHost: hub\r\nContent-Type: application/x-protobuf\r\n"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [HEAD + b"X: ", b"GET /", HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: "],
+    ids=["header", "path", "trailer"],
+)
+def test_headers_without_end_are_refused_before_they_fill_the_memory(url: str, start: bytes) -> None:
+    answer = raw(url, start, *[b"a" * (1 << 20)] * 64)
+    assert not answer or answer.startswith(b"HTTP/1.1 4")
+    assert post(url, "/v1/traces", exports.traces(), PROTOBUF).status_code == 200
+
+
+def test_a_body_in_small_chunks_is_no_large_header(url: str, recorder: Recorder) -> None:
+    body = exports.traces(spans=1000)
+    chunks = (body[start : start + 4] for start in range(0, len(body), 4))
+    assert requests.post(f"{url}/v1/traces", data=chunks, headers=PROTOBUF, timeout=10).status_code == 200
+    assert recorder.submitted[0][2] == body
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"OTLP over gRPC goes to receivers.otlp_grpc.listen"),
+        (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03", b"Send to http:// instead of https://"),
+        (b"junk\r\n\r\n", b"no valid HTTP/1.1 request"),
+    ],
+)
+def test_what_is_no_http_is_told_what_the_port_takes(
+    url: str, caplog: pytest.LogCaptureFixture, sent: bytes, text: bytes
+) -> None:
+    for _ in range(3):
+        answer = raw(url, sent)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert text in answer
+        assert b"receivers.otlp_http.listen" in answer
+    assert len(caplog.records) == 1  # a minute
+
+
+def test_more_connections_than_allowed_are_closed(recorder: Recorder, loop: Loop) -> None:
+    few = OtlpHttpSettings(listen="127.0.0.1:0", max_connections=2)
+    with serving(OtlpHttpReceiver(recorder, few), loop) as address:
+        host, port = address.split(":")
+        with ExitStack() as stack:
+            first, second, third = (
+                stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(3)
+            )
+            with suppress(ConnectionError):
+                assert third.recv(1) == b""
+            request = HEAD + b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+            for each in (first, second):
+                each.sendall(request)
+                assert each.recv(15) == b"HTTP/1.1 200 OK"

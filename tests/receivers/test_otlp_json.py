@@ -163,10 +163,14 @@ def test_an_error_says_where_and_what(value: Any, error: str) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"", "This is not JSON: Expecting value at column 1."),
+        (b"", "This is empty. An export without records is {}."),
         (b'{\n"resourceSpans": [,]}', "This is not JSON: Expecting value at line 2, column 19."),
         (b'{"a": "\xff"}', "This is not JSON: it is no valid UTF-8 (invalid start byte at byte 7)."),
-        (b"[" * 100_000, "This nests too deeply to be an OTLP request."),
+        (b"[" * 100_000, "This nests too deeply."),
+        (
+            b'{"resourceSpans": [{"scopeSpans": [], "scopeSpans": [{}]}]}',
+            "'scopeSpans' stands twice in one object. Send it once.",
+        ),
         (b"[]", "$: expected an object (ExportTraceServiceRequest), got an array."),
         (
             b'{"resourceLogs": []}',
@@ -179,7 +183,7 @@ def test_a_body_that_is_no_request_is_refused(body: bytes, error: str) -> None:
 
 
 def test_an_integer_of_thousands_of_digits_is_refused() -> None:
-    assert refusal(b'{"resourceSpans": ' + b"9" * 5000 + b"}").startswith("This is no OTLP request: ")
+    assert refusal(b'{"resourceSpans": ' + b"9" * 5000 + b"}").endswith("has 5000 digits. Send it as a text.")
 
 
 def test_values_nest_as_deep_as_protobuf_parsers_read() -> None:

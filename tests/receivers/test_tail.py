@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import requests
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -24,7 +25,7 @@ from receivers.http_server import HttpServer
 from receivers.tail import Tail, TailMetrics, TailSettings
 from receivers.tail_filter import BadFilter, Filter
 from receivers.tail_records import MAX_ATTRIBUTES, Shown, records
-from receivers.tail_socket import tail_route
+from receivers.tail_socket import tail_routes
 from tests.collector.requests import gauge, logs, span, traces
 from tests.receivers.recorder import Loop, Recorder, serving
 
@@ -39,7 +40,7 @@ class Door:
         self._loop = loop
         self.registry = CollectorRegistry()
         self.tail = Tail(recorder, settings, TailMetrics(self.registry))
-        app = Starlette(routes=[tail_route(self.tail, settings)])
+        app = Starlette(routes=tail_routes(self.tail, settings))
         self.server = HttpServer(app, "127.0.0.1:0", "api.listen", websockets=True)
         self.address = ""
 
@@ -158,7 +159,7 @@ def test_viewers_see_what_their_filters_let_through(door: Door) -> None:
 def test_a_filter_matches(query: dict[str, str], seen: list[str]) -> None:
     chat = span({"gen_ai.request.model": "gpt-4o-mini"}, name="chat")
     body = traces(chat, span(name="work")).SerializeToString()
-    wanted = Filter.parse(query)
+    wanted = Filter.parse(query.items())
     glances = [glance for glance, _ in records(Signal.TRACES, "default", body, Shown())]
     assert [glance.name for glance in glances if wanted.matches(glance)] == seen
 
@@ -186,9 +187,21 @@ def test_a_sample_takes_whole_traces() -> None:
 )
 def test_a_wrong_filter_is_told(door: Door, query: dict[str, str], text: str) -> None:
     with pytest.raises(BadFilter, match=text):
-        Filter.parse(query)
+        Filter.parse(query.items())
     ((key, value),) = query.items()
     assert denied(door, f"{key}={value}")[0] == 400
+
+
+def test_a_filter_that_is_given_twice_is_refused(door: Door) -> None:
+    status, text = denied(door, "service=a&service=b")
+    assert status == 400
+    assert "service is given twice" in text
+
+
+def test_what_is_no_websocket_is_told_to_be_one(door: Door) -> None:
+    answer = requests.get(f"http://{door.address}/v1/tail", timeout=10)
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+    assert "llmhub tail" in answer.text
 
 
 def test_values_are_cut_and_what_people_and_models_said_is_left_out() -> None:
