@@ -114,6 +114,11 @@ ACTIONS = {
     "audit": "warn",
     "NONE": "allow",
     "escalate": "escalate",
+    "filtered": "block",
+    "sanitized": "redact",
+    "monitor": "warn",
+    "continue": "allow",
+    "human_review": "escalate",
     "4": "",
     "quarantine": "quarantine",
 }
@@ -125,12 +130,22 @@ def test_actions_have_one_spelling_and_keep_the_native_one(llm_store: EmbeddedSt
     assert {row["attributes"][key]: row["action"] for row in found} == ACTIONS
 
 
+def test_the_type_of_a_result_is_its_action_where_it_has_no_value(llm_store: EmbeddedStore) -> None:
+    row = event(llm_store, {"gen_ai.guardrail.result.type": "deny"}, event_name="gen_ai.guardrail.result")
+    assert row["action"] == "block"
+
+
 RISKS = {
     "Prompt Injection": "prompt_injection",
     '["credit_card", "phone"]': "pii",
     "LLM06": "unsafe_tool_use",
     "self-harm": "toxicity",
+    "HARM_CATEGORY_HATE_SPEECH": "toxicity",
+    "off-topic": "policy_violation",
+    "ungrounded": "hallucination",
+    "prompt leakage": "data_exfiltration",
     "weather": "other",
+    "safe": "",
     "": "",
 }
 
