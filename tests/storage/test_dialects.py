@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from tests.collector.requests import logs, span, traces
 Row = dict[str, Any]
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o-mini"}
 USAGE = {"gen_ai.usage.input_tokens": 120, "gen_ai.usage.output_tokens": 42}
+GENERATION = {"langfuse.observation.type": "generation", "langfuse.observation.model.name": "gpt-4o-mini"}
 
 CALLS: dict[str, tuple[Row, Row]] = {
     # https://github.com/getsentry/sentry-python/blob/master/sentry_sdk/consts.py
@@ -157,6 +159,66 @@ CALLS: dict[str, tuple[Row, Row]] = {
         },
         {"provider": "anthropic", "reasoning_tokens": 5, "finish_reasons": ["stop"]},
     ),
+    # https://langfuse.com/docs/observability/features/token-and-cost-tracking: kinds of tokens add up, and so do costs.
+    "langfuse, Anthropic's counts": (
+        GENERATION
+        | {
+            "langfuse.observation.usage_details": '{"cache_read_input_tokens":64,"input":5600,"output":42}',
+            "langfuse.observation.cost_details": '{"input":0.25,"output":0.5}',
+        },
+        {"input_tokens": 5664, "cached_input_tokens": 64, "input_was_exclusive": True, "reported_cost": 0.75},
+    ),
+    "langfuse, Google's counts": (
+        GENERATION
+        | {
+            "langfuse.observation.usage_details": json.dumps(
+                {"promptTokenCount": 120, "candidatesTokenCount": 26, "thoughtsTokenCount": 16, "totalTokenCount": 162}
+            )
+        },
+        {"input_tokens": 120, "output_tokens": 42, "reasoning_tokens": 16},
+    ),
+    "langfuse, the AI SDK's counts": (
+        GENERATION | {"langfuse.observation.usage_details": '{"promptTokens":120,"completionTokens":42}'},
+        {"input_tokens": 120, "output_tokens": 42},
+    ),
+    "langfuse, audio": (
+        GENERATION | {"langfuse.observation.usage_details": '{"input":90,"input_audio_tokens":30,"output":42}'},
+        {"input_tokens": 120, "usage_details": {"input_audio_tokens": 30}},
+    ),
+    "langfuse, texts with the quotes of JSON": (
+        GENERATION
+        | {
+            "langfuse.trace.metadata.feature": '"search"',
+            "langfuse.observation.metadata.team": '"growth"',
+            "langfuse.observation.metadata.user_id": '"ann"',
+            "langfuse.environment": "staging",
+        },
+        {"feature": "search", "team": "growth", "user_id": "ann", "environment": "staging"},
+    ),
+    "agento11y, tags": (
+        CHAT | USAGE | {"agento11y.tag.feature": "search", "agento11y.tag.team": "growth"},
+        {"feature": "search", "team": "growth"},
+    ),
+    "openinference, an agent of langchain": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o-mini",
+            "metadata": '{"langgraph_step": 1, "lc_agent_name": "planner"}',
+        },
+        {"agent": "planner"},
+    ),
+    "vercel, a service tier": (
+        CHAT | USAGE | {"ai.response.providerMetadata": '{"openai":{"responseId":"resp_1","serviceTier":"flex"}}'},
+        {"service_tier": "flex"},
+    ),
+    "an embedding that tells the total alone": (
+        {
+            "gen_ai.operation.name": "embeddings",
+            "gen_ai.request.model": "text-embedding-3-small",
+            "gen_ai.usage.total_tokens": 8,
+        },
+        {"role": "embedding", "input_tokens": 8, "output_tokens": 0, "has_usage": True},
+    ),
 }
 
 STEPS: dict[str, tuple[Row, Row]] = {
@@ -211,6 +273,11 @@ STEPS: dict[str, tuple[Row, Row]] = {
         {"gen_ai.operation.name": "invoke_workflow", "gen_ai.pipeline.name": "qa"},
         {"role": "workflow", "name": "qa"},
     ),
+    # https://github.com/NVIDIA/NeMo-Guardrails/blob/develop/nemoguardrails/tracing/constants.py
+    "nemo guardrails, request": (
+        {"gen_ai.operation.name": "guardrails", "gen_ai.provider.name": "nemo-guardrails"},
+        {"role": "workflow", "operation": "guardrails"},
+    ),
 }
 
 PROVIDERS = {
@@ -227,6 +294,12 @@ PROVIDERS = {
     "ibm.watson.ai": "ibm.watsonx.ai",
     "hugging_face": "huggingface",
     "fireworks_ai": "fireworks",
+    "cohere.reranking": "cohere",
+    "groq.chat": "groq",
+    "deepseek.chat": "deepseek",
+    "openai.transcription": "openai",
+    "openai.responses": "openai",
+    "anthropic.messages": "anthropic",
 }
 ERRORS = {
     "TooManyRequestsException": "rate_limit",
@@ -241,6 +314,10 @@ ERRORS = {
     "BlockedPromptException": "content_filter",
     "request_too_large": "invalid_request",
     "ECONNREFUSED": "connection",
+    "ECONNABORTED": "connection",
+    "APIUserAbortError": "cancelled",
+    "GeneratorExit": "cancelled",
+    "KeyboardInterrupt": "cancelled",
     "httpx.RemoteProtocolError": "connection",
     "SSLError": "connection",
 }
@@ -371,7 +448,7 @@ def test_the_result_of_a_tool_is_no_attribute_of_an_event(llm_store: EmbeddedSto
         ("events", ["event_name"]),
         ("event_attributes", ["key"]),
         ("event_values", ["slot", "value"]),
-        ("content", ["kind", "key"]),
+        ("content", ["kind", "key", "scope"]),
     ],
 )
 def test_a_table_says_one_thing_of_each_name(name: str, columns: list[str]) -> None:
@@ -418,6 +495,25 @@ def test_the_kind_of_langsmith_goes_before_its_operation(
     store_each(llm_store, Signal.TRACES, {f"langsmith {kind}": traces(span(attributes))})
     table = "llm_calls" if role in ("llm", "embedding") else "llm_steps"
     assert one(llm_store, table, f"langsmith {kind}")["role"] == role
+
+
+@pytest.mark.parametrize("key", ["input", "output", "raw_input", "events", "inputs", "embeddings", "final_result"])
+def test_a_general_name_is_content_on_spans_of_its_sdk_alone(llm_store: EmbeddedStore, key: str) -> None:
+    scopes = {row["scope"] for row in CONTENT if row["key"] == key}
+    requests = {
+        f"general {key} {scope}": traces(span({"http.request.method": "POST", key: "said"}), scope=scope)
+        for scope in (*scopes, "opentelemetry.instrumentation.flask")
+    }
+    store_each(llm_store, Signal.TRACES, requests)
+    rows = llm_store.rows(
+        "SELECT ScopeName AS scope FROM otel_traces WHERE startsWith(Tenant, {t:String}) AND SpanAttributes[{key:String}] != ''",
+        params={"t": f"general {key} ", "key": key},
+    )
+    assert "" not in scopes
+    assert [row["scope"] for row in rows] == ["opentelemetry.instrumentation.flask"]
+    assert not llm_store.rows(
+        "SELECT 1 FROM llm_calls WHERE startsWith(tenant, {t:String})", params={"t": f"general {key} "}
+    )
 
 
 def test_old_pydantic_ai_names_its_work_by_its_spans_alone(llm_store: EmbeddedStore) -> None:
