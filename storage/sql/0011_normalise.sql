@@ -240,19 +240,7 @@ WITH
             -- The status code and the type tell most; a 400 or an unknown type is told by the message.
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],
-                arrayMap(pattern -> match(text, pattern), [
-                    '(?i)^429|\\b429\\b|rate.?limit|too.?many.?requests|throttl|resource.?exhausted|quota|billing',
-                    '(?i)^529|\\b529\\b|overloaded|^503|\\b503\\b|service.?unavailable|not.?ready',
-                    '(?i)context.?(?:length|window|limit)|too.?many.?tokens|(?:prompt|input) is too long|maximum.{1,20}tokens',
-                    '(?i)content.?filter|content.?(?:management.?)?policy|safety|responsible.?ai|(?:response|prompt) was (?:filtered|blocked)|blocked.?prompt|recitation|guardrail',
-                    '(?i)timeout|timed.?out|deadline|^408|^504',
-                    '(?i)^401|^403|\\b40[13]\\b|authentication|unauthenticated|permission|access.?denied|unauthorized|forbidden|credentials|expired.?token|unrecognized.?client|(?:invalid|incorrect).?api.?key|api.?key.{0,20}(?:invalid|incorrect|expired)',
-                    '(?i)^404|\\b404\\b|not.?found|does not exist',
-                    '(?i)^4\\d\\d|bad.?request|invalid|validation|unprocessable|too.?(?:large|long)',
-                    '(?i)cancel|(?:^|[^n])abort|generatorexit|keyboard.?interrupt|client.?disconnect',
-                    '(?i)connect|i/o error|ioexception|failed to respond|econn|epipe|fetch failed|protocol.?error|socket|network|dns|\\bssl|certificate',
-                    '(?i)^5\\d\\d|(?:code|status)\\D{0,5}5\\d\\d|internal.?(?:server|error)|bad.?gateway|model.?(?:stream.?)?error|server.?error|server had an error|api.?error',
-                    ''])), [concat(slots['http_status'], ' ', error_type), error_text])) AS error_classes,
+                arrayMap(pattern -> match(text, pattern), arrayPushBack(${error_patterns}, ''))), [concat(slots['http_status'], ' ', error_type), error_text])) AS error_classes,
             lower(slots['streaming']) IN ('true', '1', 'conversestream', 'invokemodelwithresponsestream') OR JSONExtractBool(invocation_json, 'stream')
                 OR match(slots['vercel_operation'], 'doStream$') OR slots['operation'] = 'streamText' OR slots['logfire_span_type'] = 'log' AS says_streaming
         FROM calls
