@@ -100,7 +100,7 @@ CREATE MATERIALIZED VIEW llm_steps_mv TO llm_steps AS
 SELECT
     timestamp, tenant, service, environment, role, operation,
     multiIf(
-        role IN ('tool', 'mcp') AND slots['tool'] != '', slots['tool'],
+        (role IN ('tool', 'mcp') OR operation = 'task') AND slots['tool'] != '', slots['tool'],
         role = 'agent' AND slots['agent'] != '', slots['agent'],
         role = 'workflow' AND slots['workflow'] != '', slots['workflow'],
         role = 'retrieval' AND slots['data_source'] != '', slots['data_source'],
@@ -192,8 +192,6 @@ WITH
     read AS (
         SELECT
             *,
-            dictGetOrDefault('${database}.llm_provider', 'provider', emitted_provider,
-                dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS provider,
             -- LiteLLM and Genkit say which API a model is behind.
             arrayMap(name -> if(match(name, '/') AND match(scope, 'litellm|^genkit'),
                 replaceRegexpOne(name, '^(?:(?:openai|anthropic|gemini|vertex_ai|bedrock|azure|azure_ai|mistral|cohere|groq|deepseek|together_ai|fireworks_ai|ollama|xai|perplexity|googleai|vertexai|modelgarden|azure-openai|aws-bedrock|amazon-bedrock)/)?(?:converse/|responses/|invoke/)?', ''), name), [
@@ -203,6 +201,10 @@ WITH
                         OR scope = 'litellm' AND emitted_provider IN ('openai', 'anthropic', 'bedrock', 'gemini') AND model_name != '' AND NOT startsWith(slots['response_model'], model_name), '',
                     arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')]))]) AS models,
             models[1] AS request_model,
+            dictGetOrDefault('${database}.llm_provider', 'provider', emitted_provider,
+                dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS named_provider,
+            -- Behind a gateway a model has its maker's name before it.
+            if(named_provider = '' AND position(request_model, '/') > 0, dictGet('${database}.llm_provider', 'provider', lower(substringIndex(request_model, '/', 1))), named_provider) AS provider,
             models[2] AS response_model,
             if(usage_text = '', slot_details, mapConcat(slot_details, mapFilter((unit, count) -> count > 0, map(
                 'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:(?:prompt|input)_tokens_details[^}]*?audio_tokens|input_audio(?:_tokens)?)[''"]?[=:] ?(\\d+)')),
@@ -252,7 +254,7 @@ WITH
             if(response_model != '', response_model, request_model) AS model,
             multiIf(
                 slots['token_semantics'] = 'inclusive', false,
-                match(scope, '^github\\.com/grafana/sigil|agento11y|claude_code|^@(?:traceloop|openlit)/instrumentation-anthropic|^openlit\\.instrumentation\\.anthropic|^opentelemetry\\.instrumentation\\.(?:genai\\.|botocore\\.)?bedrock') OR slots['span_type'] = 'llm_request' OR match(langfuse_json, '"input_cache|"input":.*"cache_(?:read|creation)_input_tokens|"cache_(?:read|creation)_input_tokens.*"input":'), true,
+                match(scope, 'grafana/sigil|agento11y|claude_code|^@(?:traceloop|openlit)/instrumentation-anthropic|^openlit\\.instrumentation\\.anthropic|^opentelemetry\\.instrumentation\\.(?:genai\\.|botocore\\.)?bedrock') OR slots['span_type'] = 'llm_request' OR match(langfuse_json, '"input_cache|"input":.*"cache_(?:read|creation)_input_tokens|"cache_(?:read|creation)_input_tokens.*"input":'), true,
                 -- Anthropic's own counts, passed on.
                 position(usage_text, 'cache_read_input_tokens') > 0 AND NOT startsWith(scope, 'mlflow') AND toUInt64OrZero(extract(usage_text, '"input_tokens": ?(\\d+)')) = emitted_input, true,
                 emitted_input < cached_input_tokens + cache_write_tokens) AS input_was_exclusive,
@@ -293,7 +295,7 @@ SELECT
     dictGetOrDefault('${database}.llm_provider', 'provider', multiIf(
         priced.provider = 'openrouter' AND position(model, '/') > 0, substringIndex(model, '/', 1),
         priced.provider != '', priced.provider,
-        match(model, '^(?:us|eu|apac|global)\\.|^(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek)\\.|-v\\d+:\\d+$'), 'aws.bedrock',
+        match(model, '^(?:us|us-gov|eu|apac|global|jp|au|ca)\\.|^(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek)\\.|-v\\d+:\\d+$'), 'aws.bedrock',
         substringIndex(price_id, '/', 1)) AS maker, maker) AS provider,
     model,
     request_model,

@@ -211,6 +211,20 @@ CALLS: dict[str, tuple[Row, Row]] = {
         CHAT | USAGE | {"ai.response.providerMetadata": '{"openai":{"responseId":"resp_1","serviceTier":"flex"}}'},
         {"service_tier": "flex"},
     ),
+    # https://vercel.com/docs/ai-gateway
+    "vercel, gateway": (
+        {
+            "ai.operationId": "ai.generateText.doGenerate",
+            "ai.model.provider": "gateway",
+            "ai.model.id": "anthropic/claude-sonnet-4.5",
+        },
+        {"provider": "anthropic", "request_model": "anthropic/claude-sonnet-4.5"},
+    ),
+    # https://code.claude.com/docs/en/monitoring-usage
+    "claude-code, a failed request": (
+        {"span.type": "llm_request", "model": "claude-sonnet-4-5", "success": False, "status_code": "529"},
+        {"is_error": True, "error_class": "overloaded"},
+    ),
     "an embedding that tells the total alone": (
         {
             "gen_ai.operation.name": "embeddings",
@@ -272,6 +286,23 @@ STEPS: dict[str, tuple[Row, Row]] = {
     "sentry, pipeline": (
         {"gen_ai.operation.name": "invoke_workflow", "gen_ai.pipeline.name": "qa"},
         {"role": "workflow", "name": "qa"},
+    ),
+    "mcp, a resource": (
+        {"mcp.method.name": "resources/read", "mcp.resource.uri": "file:///x"},
+        {"role": "mcp", "operation": "resources/read"},
+    ),
+    "litellm, guardrail": (
+        {"guardrail_name": "presidio", "guardrail_mode": "pre_call"},
+        {"role": "guardrail", "operation": "apply_guardrail", "name": "presidio"},
+    ),
+    "openllmetry, a task of a workflow": (
+        {"traceloop.span.kind": "task", "traceloop.entity.name": "fetch", "traceloop.workflow.name": "report"},
+        {"role": "workflow", "operation": "task", "name": "fetch"},
+    ),
+    # https://docs.anthropic.com/en/docs/build-with-claude/token-counting is free.
+    "counting tokens": (
+        CHAT | {"gen_ai.operation.name": "count_tokens", "gen_ai.usage.input_tokens": 10},
+        {"role": "umbrella", "operation": "count_tokens"},
     ),
     # https://github.com/NVIDIA/NeMo-Guardrails/blob/develop/nemoguardrails/tracing/constants.py
     "nemo guardrails, request": (

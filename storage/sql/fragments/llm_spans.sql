@@ -56,7 +56,7 @@
                 if(StatusCode = 'Error' OR slots['level'] IN ('ERROR', '17') OR startsWith(ScopeName, 'langsmith'),
                     arrayFirst(type -> type != '', arrayMap(event -> event['exception.type'], Events.Attributes)), ''),
                 -- Some tell of a failure by the reason alone.
-                if(StatusCode = 'Error' OR slots['level'] IN ('ERROR', '17') OR slots['finish_reasons'] IN ('error', '["error"]'), '_OTHER', ''),
+                if(StatusCode = 'Error' OR slots['level'] IN ('ERROR', '17') OR slots['finish_reasons'] IN ('error', '["error"]') OR slots['span_type'] = 'llm_request' AND slots['success'] = 'false', '_OTHER', ''),
                 -- Mistral's SDK leaves it at the status of HTTP.
                 if(ScopeName = 'mistralai_sdk_tracer' AND match(slots['http_status'], '^[45]\\d\\d$'), slots['http_status'], '')]) AS error_type
         FROM hinted
@@ -70,7 +70,12 @@ SELECT
     'span' AS source,
     role,
     -- OpenInference has one kind for chats and completions.
-    if(hint = 'llm' AND SpanName = 'Completion', 'text_completion', dictGet('${database}.llm_operation', 'operation', if(hint = '', 'chat', hint))) AS operation,
+    multiIf(
+        hint = 'llm' AND SpanName = 'Completion', 'text_completion',
+        hint != '', dictGet('${database}.llm_operation', 'operation', hint),
+        role = 'mcp', slots['mcp_method'],
+        role = 'guardrail', 'apply_guardrail',
+        'chat') AS operation,
     slots,
     attributes,
     arrayFilter(event -> dictHas('${database}.llm_event_name', event.2), arrayZip(Events.Timestamp, Events.Name, Events.Attributes)) AS events,
