@@ -41,10 +41,11 @@ WITH
                 toString(EventName), LogAttributes['event.name'], LogAttributes['event_name'],
                 if(match(Body, '^[a-z_]+\\.[a-z_.]+$'), Body, '')]) AS event_name,
             -- Codex tells of each event of a stream; the last one has the usage. What OpenTelemetry's event says of a span is
-            -- counted with the span; without one it is all there is, but OpenLIT leaves the span of a stream out.
+            -- counted with the span; without one it is all there is. OpenLIT leaves the span of a stream out, and Gemini CLI tells
+            -- the same in an event of its own.
             dictGet('${database}.llm_log_operation', ('role', 'operation'), concat(event_name, multiIf(
                 event_name = 'codex.sse_event', concat(':', LogAttributes['event.kind']),
-                event_name = 'gen_ai.client.inference.operation.details' AND SpanId = '' AND NOT startsWith(ScopeName, 'openlit'), concat(':', LogAttributes['gen_ai.operation.name']),
+                EventName = 'gen_ai.client.inference.operation.details' AND SpanId = '' AND NOT match(ScopeName, '^(?:openlit|gemini-cli|qwen-code)'), concat(':', LogAttributes['gen_ai.operation.name']),
                 ''))) AS kind
         FROM otlp_log_records
         WHERE reason = '' AND kind.1 != ''

@@ -422,6 +422,22 @@ def test_the_log_of_a_coding_agent_is_a_call(llm_store: EmbeddedStore, agent: st
     assert (row["model"], row["input_tokens"], row["response_id"]) == ("qwen3-coder", 120, "chatcmpl-1")
 
 
+def test_the_log_of_gemini_cli_leaves_thoughts_out_of_its_output(llm_store: EmbeddedStore) -> None:
+    tenant = f"dialects-{uuid.uuid4().hex[:8]}"
+    counts = {
+        "input_token_count": 100,
+        "output_token_count": 20,
+        "thoughts_token_count": 16,
+        "total_token_count": 136,
+    }
+    said = {"event.name": "gemini_cli.api_response", "model": "gemini-2.5-pro", **counts}
+    again = {"event.name": "gen_ai.client.inference.operation.details", **CHAT, **USAGE}
+    store_each(llm_store, Signal.LOGS, {tenant: logs("", said), f"{tenant}-again": logs("", again)})
+    row = one(llm_store, "llm_calls", tenant)
+    assert (row["input_tokens"], row["output_tokens"], row["reasoning_tokens"]) == (100, 36, 16)
+    assert not llm_store.rows("SELECT 1 FROM llm_calls WHERE tenant = {t:String}", params={"t": f"{tenant}-again"})
+
+
 CONTENT = [row for row in rows("content") if row["kind"] == "attribute"]
 
 
