@@ -243,7 +243,7 @@ WITH
             -- The status code and the type tell most; a 400 or an unknown type is told by the message.
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],
-                arrayMap(pattern -> match(text, pattern), arrayPushBack(${error_patterns}, ''))), [concat(slots['http_status'], ' ', error_type), error_text])) AS error_classes,
+                arrayMap(pattern -> match(text, pattern), arrayPushBack(${error_patterns}, ''))), [trim(concat(slots['http_status'], ' ', error_type)), error_text])) AS error_classes,
             lower(slots['streaming']) IN ('true', '1', 'conversestream', 'invokemodelwithresponsestream') OR JSONExtractBool(invocation_json, 'stream')
                 OR match(slots['vercel_operation'], 'doStream$') OR slots['operation'] = 'streamText' OR slots['logfire_span_type'] = 'log' AS says_streaming
         FROM calls
@@ -322,7 +322,7 @@ SELECT
     error_type,
     multiIf(
         error_type = '', '',
-        error_classes[1] = 'other' OR error_classes[1] = 'server_error' AND error_classes[2] = 'overloaded', error_classes[2],
+        error_classes[1] = 'other' OR error_classes[1] = 'server_error' AND error_classes[2] IN ('overloaded', 'timeout'), error_classes[2],
         error_classes[1] = 'invalid_request' AND error_classes[2] IN ('context_length', 'content_filter'), error_classes[2],
         error_classes[1]) AS error_class,
     slots['user_id'] AS user_id,

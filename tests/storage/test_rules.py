@@ -367,6 +367,8 @@ def test_a_log_and_a_span_of_one_request_are_one_call(tenant: Tenant) -> None:
             "context_length",
         ),
         ({"error.type": "BadRequestError"}, "The response was filtered: content management policy", "content_filter"),
+        ({"error.type": "_OTHER"}, "Error code: 422 - no such parameter", "invalid_request"),
+        ({"error.type": "_OTHER"}, "getaddrinfo ENOTFOUND api.openai.com", "connection"),
         ({"error.type": "openai.APITimeoutError"}, "", "timeout"),
         ({"error.type": "openai.AuthenticationError"}, "", "auth"),
         ({"error.type": "openai.NotFoundError"}, "", "not_found"),
