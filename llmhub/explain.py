@@ -220,6 +220,6 @@ def _slots(
     result = []
     for slot in sorted({candidate[1] for candidate in candidates}):
         of_slot = sorted((each for each in candidates if each[1] == slot), key=lambda each: each[0])
-        winner = next((each[2] for each in of_slot if slot in slots and each[3] == slots[slot]), "")
+        winner = next((each[2] for each in of_slot if slot in slots and each[3].strip('"') == slots[slot]), "")
         result.append(Slot(slot, winner, [each[2] for each in of_slot if each[2] != winner]))
     return result

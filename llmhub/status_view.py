@@ -44,6 +44,11 @@ def _show_ledger(rows: list[dict[str, Any]], out: Console) -> None:
     show(table, out)
 
 
+def _canary(canary: dict[str, Any]) -> str:
+    lag = canary["lag_seconds"]
+    return f"seen after {lag} s, {canary['failures']} failures" if lag else "none has been sent yet"
+
+
 def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     spool, breaker, canary, store = (report[name] for name in ("spool", "breaker", "canary", "store"))
     lines = [
@@ -54,7 +59,7 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("breaker", f"{breaker['state']} {breaker['last_error']}".strip()),
         ("duplicates", f"recognised for {report['duplicate_window_seconds']} s"),
-        ("canary", f"seen after {canary['lag_seconds']} s, {canary['failures']} failures"),
+        ("canary", _canary(canary)),
     ]
     lines += [("refused", _refusal(row)) for row in report["refusals"]]
     if "error" in store:

@@ -29,6 +29,9 @@ END = datetime(2106, 1, 1, tzinfo=UTC)
 STANDARD = ""
 # Who makes the models that others resell: where a bare model name leads when genai-prices cannot tell.
 MAKERS = frozenset({"openai", "anthropic", "google", "mistral", "cohere", "deepseek", "x-ai", "voyageai", "moonshotai"})
+# Bedrock's names begin with where a call is served, which has its price; genai-prices has a pattern for them.
+BEDROCK = "aws"
+REGIONS = ("", "us.", "us-gov.", "eu.", "apac.", "global.", "jp.", "au.", "ca.")
 # A short recording is charged as ten seconds, which no sum of counts times rates says.
 NOT_LINEAR = frozenset({"groq/whisper-large-v3", "groq/whisper-large-v3-turbo"})
 
@@ -134,12 +137,13 @@ class PriceList:
     def _provider_names(self, provider: Provider) -> set[str]:
         fallbacks = provider.fallback_model_providers or ()
         sources = [provider, *(self._by_id[name] for name in fallbacks if name in self._by_id)]
-        return {
+        names = {
             name.lower()
             for source in sources
             for model in source.models
             for name in (model.id, *_spelled_out(model.match))
         }
+        return names | _in_regions(names) if provider.id == BEDROCK else names
 
     def _model_prices(self, price_id: str, model: ModelInfo, tiers: dict[str, dict[str, str]]) -> Iterator[Price]:
         if price_id not in NOT_LINEAR:
@@ -184,6 +188,11 @@ def _spelled_out(clause: MatchLogic) -> Iterator[str]:
     elif isinstance(clause, ClauseOr):
         for part in clause.or_:
             yield from _spelled_out(part)
+
+
+def _in_regions(names: Iterable[str]) -> set[str]:
+    bare = {name.removeprefix("regional.").removeprefix("global.") for name in names}
+    return {f"{region}{name}" for region in REGIONS for name in bare}
 
 
 def _tiers(model: ModelInfo) -> dict[str, dict[str, str]]:

@@ -58,3 +58,10 @@ WITH
         WHERE kind != ''
     ),
 ${llm_events};
+
+-- Each result once: what a log record tells of a span is not told by the span again.
+CREATE VIEW llm_events_once AS
+SELECT *
+FROM llm_events
+WHERE source = 'log' OR (tenant, kind, trace_id, span_id, object) NOT IN (
+    SELECT tenant, kind, trace_id, span_id, object FROM llm_events WHERE source = 'log' AND span_id != '');

@@ -40,8 +40,13 @@ WITH
             arrayFirst(name -> name != '', [
                 toString(EventName), LogAttributes['event.name'], LogAttributes['event_name'],
                 if(match(Body, '^[a-z_]+\\.[a-z_.]+$'), Body, '')]) AS event_name,
-            -- Codex tells of each event of a stream; the last one has the usage.
-            dictGet('${database}.llm_log_operation', ('role', 'operation'), if(event_name = 'codex.sse_event', concat(event_name, ':', LogAttributes['event.kind']), event_name)) AS kind
+            -- Codex tells of each event of a stream; the last one has the usage. What OpenTelemetry's event says of a span is
+            -- counted with the span; without one it is all there is. OpenLIT leaves the span of a stream out, and Gemini CLI tells
+            -- the same in an event of its own.
+            dictGet('${database}.llm_log_operation', ('role', 'operation'), concat(event_name, multiIf(
+                event_name = 'codex.sse_event', concat(':', LogAttributes['event.kind']),
+                EventName = 'gen_ai.client.inference.operation.details' AND SpanId = '' AND NOT match(ScopeName, '^(?:openlit|gemini-cli|qwen-code)'), concat(':', LogAttributes['gen_ai.operation.name']),
+                ''))) AS kind
         FROM otlp_log_records
         WHERE reason = '' AND kind.1 != ''
     ),
@@ -96,7 +101,7 @@ CREATE MATERIALIZED VIEW llm_steps_mv TO llm_steps AS
 SELECT
     timestamp, tenant, service, environment, role, operation,
     multiIf(
-        role IN ('tool', 'mcp') AND slots['tool'] != '', slots['tool'],
+        (role IN ('tool', 'mcp') OR operation = 'task') AND slots['tool'] != '', slots['tool'],
         role = 'agent' AND slots['agent'] != '', slots['agent'],
         role = 'workflow' AND slots['workflow'] != '', slots['workflow'],
         role = 'retrieval' AND slots['data_source'] != '', slots['data_source'],
@@ -151,12 +156,18 @@ WITH
             other -> other.6 != copy.6 AND (other.7 = '' OR copy.7 = '') AND if(copy.5 >= 4, other.5 < 4 AND other.3 <= copy.4 + toIntervalSecond(if(startsWith(other.6, 'logfire'), 5, 0)) AND other.4 >= copy.3,
                 other.5 < 4 AND other.3 >= copy.3 AND other.4 <= copy.4), group), group) AS copy
     ),
-    parents AS (SELECT trace_id, parent_span_id FROM llm_spans WHERE role = 'llm' AND preference < 4 AND parent_span_id != ''),
+    -- Calls around another call: by '' those around any, by 'told' those around one with an id and usage, and by that id.
+    parents AS (
+        SELECT trace_id, parent_span_id, arrayJoin(if(response_id != '' AND preference < 2, ['', 'told', response_id], [''])) AS inner_id
+        FROM llm_spans
+        WHERE role = 'llm' AND preference < 4 AND parent_span_id != ''
+    ),
     calls AS (
         SELECT
             * EXCEPT (finish_reason),
-            trim(BOTH '"' FROM lower(slots['provider'])) AS emitted_provider,
-            lower(slots['service_tier']) AS service_tier,
+            lower(slots['provider']) AS emitted_provider,
+            -- The AI SDK leaves it among what the provider adds.
+            lower(if(slots['service_tier'] = '', extract(slots['usage_raw'], '"service_?[tT]ier": ?"(\\w+)"'), slots['service_tier'])) AS service_tier,
             if(slots['finish_reasons'] != '', slots['finish_reasons'], finish_reason) AS emitted_finish,
             slots['invocation_parameters'] AS invocation_json,
             slots['langfuse_usage'] AS langfuse_json,
@@ -167,7 +178,8 @@ WITH
             mapApply((key, value) -> (substring(key, 7), toUInt64OrZero(substringIndex(value, '.', 1))), mapFilter((key, value) -> startsWith(key, 'usage.') AND value != '0', slots)) AS slot_details,
             slots['ttft_mixed'] AS ttft_mixed,
             slots['model_name'] AS model_name,
-            slots['input_tokens'] AS input_text,
+            -- Embeddings have no output.
+            if(role = 'embedding' AND slots['input_tokens'] = '', slots['total_tokens'], slots['input_tokens']) AS input_text,
             slots['output_tokens'] AS output_text,
             slots['cached_input_tokens'] AS cached_text,
             slots['cache_write_tokens'] AS cache_write_text,
@@ -175,26 +187,29 @@ WITH
         FROM llm_spans
         WHERE role IN ('llm', 'embedding', 'rerank') AND (trace_id, span_id) NOT IN equal_ids
             AND (trace_id, span_id) NOT IN around
-            AND NOT (response_id = '' AND preference < 4 AND (trace_id, span_id) IN parents)
+            -- A gateway has an id of its own for what its client's instrumentation tells, too.
+            AND NOT (preference < 4 AND (trace_id, span_id, if(response_id = '', '', 'told')) IN parents AND (response_id = '' OR (trace_id, span_id, response_id) NOT IN parents))
     ),
     read AS (
         SELECT
             *,
-            dictGetOrDefault('${database}.llm_provider', 'provider', emitted_provider,
-                dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS provider,
-            -- LiteLLM and Genkit say which API a model is behind, Langfuse keeps the quotes of JSON.
-            arrayMap(name -> if(match(name, '^"|/') AND (startsWith(name, '"') OR match(scope, 'litellm|^genkit')),
-                replaceRegexpOne(trim(BOTH '"' FROM name), '^(?:(?:openai|anthropic|gemini|vertex_ai|bedrock|azure|azure_ai|mistral|cohere|groq|deepseek|together_ai|fireworks_ai|ollama|xai|perplexity|googleai|vertexai|modelgarden|azure-openai|aws-bedrock|amazon-bedrock)/)?(?:converse/|responses/|invoke/)?', ''), name), [
+            -- LiteLLM and Genkit say which API a model is behind.
+            arrayMap(name -> if(match(name, '/') AND match(scope, 'litellm|^genkit'),
+                replaceRegexpOne(name, '^(?:(?:openai|anthropic|gemini|vertex_ai|bedrock|azure|azure_ai|mistral|cohere|groq|deepseek|together_ai|fireworks_ai|ollama|xai|perplexity|googleai|vertexai|modelgarden|azure-openai|aws-bedrock|amazon-bedrock)/)?(?:converse/|responses/|invoke/)?', ''), name), [
                 arrayFirst(name -> name != '', [slots['served_model'], slots['request_model'], JSONExtractString(invocation_json, 'model'), model_name]),
                 -- LiteLLM's proxy answers with the name of the group that it was asked for.
                 if(slots['served_model'] != '' AND slots['response_model'] IN (slots['model_group'], slots['request_model'])
                         OR scope = 'litellm' AND emitted_provider IN ('openai', 'anthropic', 'bedrock', 'gemini') AND model_name != '' AND NOT startsWith(slots['response_model'], model_name), '',
                     arrayFirst(name -> name != '', [slots['response_model'], if(error_type = '', model_name, '')]))]) AS models,
             models[1] AS request_model,
+            dictGetOrDefault('${database}.llm_provider', 'provider', emitted_provider,
+                dictGetOrDefault('${database}.llm_provider', 'provider', substringIndex(emitted_provider, '.', 1), emitted_provider)) AS named_provider,
+            -- Behind a gateway a model has its maker's name before it.
+            if(named_provider = '' AND position(request_model, '/') > 0, dictGet('${database}.llm_provider', 'provider', lower(substringIndex(request_model, '/', 1))), named_provider) AS provider,
             models[2] AS response_model,
             if(usage_text = '', slot_details, mapConcat(slot_details, mapFilter((unit, count) -> count > 0, map(
-                'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:prompt|input)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
-                'output_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:completion|output)_tokens_details[^}]*?audio_tokens[''"]?[=:] ?(\\d+)')),
+                'input_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:(?:prompt|input)_tokens_details[^}]*?audio_tokens|input_audio(?:_tokens)?)[''"]?[=:] ?(\\d+)')),
+                'output_audio_tokens', toUInt64OrZero(extract(usage_text, '(?:(?:completion|output)_tokens_details[^}]*?audio_tokens|output_audio(?:_tokens)?)[''"]?[=:] ?(\\d+)')),
                 'web_searches', toUInt64OrZero(extract(usage_text, 'web_search_requests[''"]?[=:] ?(\\d+)')))))) AS usage_details,
             -- A failed call that tells of no tokens does not know.
             multiIf(
@@ -203,10 +218,10 @@ WITH
                 match(concat(input_text, output_text), '[1-9]')) AS has_usage,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(input_text, '.', 1)), greatest(
                 arraySum(pair -> if(match(pair.1, '^input(?:_(?:audio|image|text|video)(?:_tokens)?)?$'), pair.2, 0), langfuse_counts),
-                arrayMax(pair -> if(pair.1 IN ('prompt_tokens', 'input_tokens'), pair.2, 0), langfuse_counts))) AS emitted_input,
+                arrayMax(pair -> if(pair.1 IN ('prompt_tokens', 'input_tokens', 'promptTokens', 'inputTokens', 'prompt_token_count', 'promptTokenCount'), pair.2, 0), langfuse_counts))) AS emitted_input,
             if(langfuse_json = '', toUInt64OrZero(substringIndex(output_text, '.', 1)), greatest(
                 arraySum(pair -> if(match(pair.1, '^output(?:_(?:audio|image|text|video|reasoning|accepted_prediction|rejected_prediction)(?:_tokens)?)?$'), pair.2, 0), langfuse_counts),
-                arrayMax(pair -> if(pair.1 IN ('completion_tokens', 'output_tokens'), pair.2, 0), langfuse_counts))) AS emitted_output,
+                arrayMax(pair -> if(pair.1 IN ('completion_tokens', 'output_tokens', 'completionTokens', 'outputTokens', 'candidates_token_count', 'candidatesTokenCount'), pair.2, 0), langfuse_counts))) AS emitted_output,
             toUInt64OrZero(substringIndex(slots['total_tokens'], '.', 1)) AS emitted_total,
             multiIf(
                 cached_text != '', toUInt64OrZero(substringIndex(cached_text, '.', 1)),
@@ -228,19 +243,7 @@ WITH
             -- The status code and the type tell most; a 400 or an unknown type is told by the message.
             if(error_type = '', [], arrayMap(text -> arrayFirst((class, found) -> found,
                 ['rate_limit', 'overloaded', 'context_length', 'content_filter', 'timeout', 'auth', 'not_found', 'invalid_request', 'cancelled', 'connection', 'server_error', 'other'],
-                arrayMap(pattern -> match(text, pattern), [
-                    '(?i)^429|\\b429\\b|rate.?limit|too.?many.?requests|throttl|resource.?exhausted|quota|billing',
-                    '(?i)^529|\\b529\\b|overloaded|^503|\\b503\\b|service.?unavailable|not.?ready',
-                    '(?i)context.?(?:length|window|limit)|too.?many.?tokens|(?:prompt|input) is too long|maximum.{1,20}tokens',
-                    '(?i)content.?filter|content.?(?:management.?)?policy|safety|responsible.?ai|(?:response|prompt) was (?:filtered|blocked)|blocked.?prompt|recitation|guardrail',
-                    '(?i)timeout|timed.?out|deadline|^408|^504',
-                    '(?i)^401|^403|\\b40[13]\\b|authentication|unauthenticated|permission|access.?denied|unauthorized|forbidden|credentials|expired.?token|unrecognized.?client|(?:invalid|incorrect).?api.?key|api.?key.{0,20}(?:invalid|incorrect|expired)',
-                    '(?i)^404|\\b404\\b|not.?found|does not exist',
-                    '(?i)^4\\d\\d|bad.?request|invalid|validation|unprocessable|too.?(?:large|long)',
-                    '(?i)cancel|abort',
-                    '(?i)connect|i/o error|ioexception|failed to respond|econn|epipe|fetch failed|protocol.?error|socket|network|dns|\\bssl|certificate',
-                    '(?i)^5\\d\\d|(?:code|status)\\D{0,5}5\\d\\d|internal.?(?:server|error)|bad.?gateway|model.?(?:stream.?)?error|server.?error|server had an error|api.?error',
-                    ''])), [concat(slots['http_status'], ' ', error_type), error_text])) AS error_classes,
+                arrayMap(pattern -> match(text, pattern), arrayPushBack(${error_patterns}, ''))), [trim(concat(slots['http_status'], ' ', error_type)), error_text])) AS error_classes,
             lower(slots['streaming']) IN ('true', '1', 'conversestream', 'invokemodelwithresponsestream') OR JSONExtractBool(invocation_json, 'stream')
                 OR match(slots['vercel_operation'], 'doStream$') OR slots['operation'] = 'streamText' OR slots['logfire_span_type'] = 'log' AS says_streaming
         FROM calls
@@ -252,7 +255,7 @@ WITH
             if(response_model != '', response_model, request_model) AS model,
             multiIf(
                 slots['token_semantics'] = 'inclusive', false,
-                match(scope, '^github\\.com/grafana/sigil|agento11y|claude_code|^@(?:traceloop|openlit)/instrumentation-anthropic|^openlit\\.instrumentation\\.anthropic|^opentelemetry\\.instrumentation\\.(?:genai\\.|botocore\\.)?bedrock') OR slots['span_type'] = 'llm_request' OR position(langfuse_json, '"input_cache') > 0, true,
+                match(scope, 'grafana/sigil|agento11y|claude_code|^@(?:traceloop|openlit)/instrumentation-anthropic|^openlit\\.instrumentation\\.anthropic|^opentelemetry\\.instrumentation\\.(?:genai\\.|botocore\\.)?bedrock') OR slots['span_type'] = 'llm_request' OR match(langfuse_json, '"input_cache|"input":.*"cache_(?:read|creation)_input_tokens|"cache_(?:read|creation)_input_tokens.*"input":'), true,
                 -- Anthropic's own counts, passed on.
                 position(usage_text, 'cache_read_input_tokens') > 0 AND NOT startsWith(scope, 'mlflow') AND toUInt64OrZero(extract(usage_text, '"input_tokens": ?(\\d+)')) = emitted_input, true,
                 emitted_input < cached_input_tokens + cache_write_tokens) AS input_was_exclusive,
@@ -260,19 +263,19 @@ WITH
             toUInt64(if(emitted_total > emitted_input + emitted_output, emitted_total - emitted_input - emitted_output, 0)) AS left_out,
             left_out > 0 AND (left_out = reasoning_tokens OR reasoning_tokens = 0 AND left_out != cached_input_tokens AND position(model, 'gemini') > 0) AS thoughts_left_out,
             multiIf(
+                reasoning_tokens > 0 AND toUInt64OrZero(extract(usage_text, 'candidates(?:_token_c|TokenC)ount[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
                 langfuse_json != '', emitted_output,
                 thoughts_left_out, emitted_output + left_out,
-                reasoning_tokens > 0 AND toUInt64OrZero(extract(usage_text, 'candidates(?:_token_c|TokenC)ount[''"]?[=:] ?(\\d+)')) = emitted_output, emitted_output + reasoning_tokens,
                 emitted_output) AS output_tokens,
             multiIf(
                 slots['ttft_seconds'] != '', toFloat64OrNull(slots['ttft_seconds']),
                 slots['ttft_milliseconds'] != '', toFloat64OrNull(slots['ttft_milliseconds']) / 1000,
-                -- gen_ai.server.time_to_first_token has no fixed unit: a whole number of 10 or more is milliseconds. Some
-                -- emit it for calls that do not stream, where it is the whole duration.
-                match(ttft_mixed, '^\\d\\d+$'), toFloat64OrNull(ttft_mixed) / 1000,
+                -- gen_ai.server.time_to_first_token has no fixed unit: a whole number of 10 or more is milliseconds, as is what
+                -- Strands says. Some emit it for calls that do not stream, where it is the whole duration.
+                match(ttft_mixed, '^\\d\\d+$') OR startsWith(scope, 'strands'), toFloat64OrNull(ttft_mixed) / 1000,
                 ttft_mixed != '' AND says_streaming, toFloat64OrNull(ttft_mixed),
                 slots['ttft_timestamp'] != '',
-                    dateDiff('microsecond', timestamp, parseDateTime64BestEffortOrNull(trim(BOTH '"' FROM slots['ttft_timestamp']), 6)) / 1e6,
+                    dateDiff('microsecond', timestamp, parseDateTime64BestEffortOrNull(slots['ttft_timestamp'], 6)) / 1e6,
                 first_token_at > timestamp, (toUnixTimestamp64Nano(first_token_at) - toUnixTimestamp64Nano(timestamp)) / 1e9,
                 NULL) AS ttft,
             multiIf(
@@ -293,7 +296,7 @@ SELECT
     dictGetOrDefault('${database}.llm_provider', 'provider', multiIf(
         priced.provider = 'openrouter' AND position(model, '/') > 0, substringIndex(model, '/', 1),
         priced.provider != '', priced.provider,
-        match(model, '^(?:us|eu|apac|global)\\.|^(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek)\\.|-v\\d+:\\d+$'), 'aws.bedrock',
+        match(model, '^(?:us|us-gov|eu|apac|global|jp|au|ca)\\.|^(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek)\\.|-v\\d+:\\d+$'), 'aws.bedrock',
         substringIndex(price_id, '/', 1)) AS maker, maker) AS provider,
     model,
     request_model,
@@ -313,20 +316,19 @@ SELECT
                 'stop', 'stop', 'stop', 'stop', 'stop', 'stop', 'stop', 'length', 'length', 'length', 'length', 'length',
                 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter', 'content_filter'],
             plain),
-        multiIf(
-            startsWith(emitted_finish, '['), JSONExtract(emitted_finish, 'Array(String)'),
-            emitted_finish = '', [],
-            [trim(BOTH '"' FROM emitted_finish)])) AS finish_reasons,
+        -- A list as JSON, as Python, or with commas.
+        arrayFilter(reason -> reason NOT IN ('null', 'None'), extractAll(emitted_finish, '\\w[\\w.:-]*(?: [\\w.:-]+)*'))) AS finish_reasons,
     error_type != '' AS is_error,
     error_type,
     multiIf(
         error_type = '', '',
-        error_classes[1] = 'other' OR error_classes[1] = 'server_error' AND error_classes[2] = 'overloaded', error_classes[2],
+        error_classes[1] = 'other' OR error_classes[1] = 'server_error' AND error_classes[2] IN ('overloaded', 'timeout'), error_classes[2],
         error_classes[1] = 'invalid_request' AND error_classes[2] IN ('context_length', 'content_filter'), error_classes[2],
         error_classes[1]) AS error_class,
     slots['user_id'] AS user_id,
     slots['session_id'] AS session_id,
-    slots['agent'] AS agent,
+    -- LangChain's agents name themselves in the metadata of OpenInference.
+    if(slots['agent'] != '', slots['agent'], JSONExtractString(priced.attributes['metadata'], 'lc_agent_name')) AS agent,
     slots['tool'] AS tool,
     slots['feature'] AS feature,
     if(slots['team'] != '', slots['team'], dictGet('${database}.llm_service', 'team', (tenant, service))) AS team,
@@ -337,7 +339,7 @@ SELECT
     slots['request_id'] AS request_id,
     preference,
     ${cost} AS cost,
-    if(slots['langfuse_cost'] != '', JSONExtract(slots['langfuse_cost'], 'total', 'Nullable(Float64)'), toFloat64OrNull(slots['reported_cost'])) AS reported_cost,
+    if(slots['langfuse_cost'] != '', ifNull(JSONExtract(slots['langfuse_cost'], 'total', 'Nullable(Float64)'), arraySum(JSONExtractKeysAndValues(slots['langfuse_cost'], 'Float64').2)), toFloat64OrNull(slots['reported_cost'])) AS reported_cost,
     upper(slots['reported_currency']) AS reported_currency,
     price_id,
     price.4 AS price_version,

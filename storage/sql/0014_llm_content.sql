@@ -1,3 +1,16 @@
+-- What is redacted, as one row: arrays in the order in which they are applied. Rows: storage/data/redactions.csv and
+-- the file of storage.content.policy_file. A hint is a cheap pattern without which the pattern cannot match; a check, '' or luhn, is what a match must pass.
+CREATE TABLE llm_redactions (name String, hints Array(String), patterns Array(String), replacements Array(String), checks Array(String)) ENGINE = MergeTree ORDER BY name;
+
+CREATE DICTIONARY llm_redaction (name String, hints Array(String), patterns Array(String), replacements Array(String), checks Array(String))
+PRIMARY KEY name SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_redactions')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
+
+-- keep, mask, drop or metadata-only; an empty tenant or service stands for all of them.
+CREATE TABLE llm_content_modes (tenant String, service String, mode String) ENGINE = MergeTree ORDER BY (tenant, service);
+
+CREATE DICTIONARY llm_content_mode (tenant String, service String, mode String)
+PRIMARY KEY tenant, service SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_content_modes')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
+
 -- What people, models and tools said leaves the attributes before anything is stored. What the normaliser reads out of
 -- content stays behind as attributes of the hub's own, so that stored spans can be normalised again.
 CREATE MATERIALIZED VIEW otel_traces_mv TO otel_traces AS
@@ -10,7 +23,8 @@ WITH
             -- One pass over the attributes instead of a look-up for each of these.
             mapFilter((key, value) -> key IN (
                 'gen_ai.output.messages', 'langfuse.observation.output', 'output.value', 'gen_ai.completion', 'gcp.vertex.agent.llm_response', 'genkit:output', 'mlflow.spanOutputs',
-                'genkit:metadata:subtype', 'openinference.span.kind', 'langsmith.span.kind', 'llm.invocation_parameters'), SpanAttributes) AS told,
+                'genkit:metadata:subtype', 'openinference.span.kind', 'langsmith.span.kind', 'llm.invocation_parameters',
+                'error.message', 'langfuse.observation.status_message'), SpanAttributes) AS told,
             if(has_content, arrayFirst(value -> value != '', [
                 told['gen_ai.output.messages'], told['langfuse.observation.output'], told['output.value'], told['gen_ai.completion'],
                 told['gcp.vertex.agent.llm_response'], told['genkit:output'], told['mlflow.spanOutputs']]), '') AS answer,
@@ -19,7 +33,18 @@ WITH
             is_genkit OR told['openinference.span.kind'] != '' OR told['langsmith.span.kind'] != '' OR ScopeName = 'mlflow.tracing.provider' AS is_openinference,
             -- Some instrumentations leave the system prompt and the tools among the parameters.
             if(is_openinference, told['llm.invocation_parameters'], '') AS parameters,
-            match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions|kwargs)":') AS parameters_tell
+            match(parameters, '"(?:system|instructions|messages|input|prompt|contents|tools|functions|kwargs)":') AS parameters_tell,
+            concat(told['error.message'], told['langfuse.observation.status_message']) != '' AS has_message,
+            -- Errors quote what was said. Their texts are redacted; where content is not kept, only the words by which they are
+            -- classified stay.
+            concat(StatusMessage, told['error.message'], told['langfuse.observation.status_message'],
+                arrayStringConcat(arrayMap(event -> concat(event['exception.message'], event['exception.stacktrace']), `Events.Attributes`))) AS error_texts,
+            multiIf(
+                error_texts = '', [],
+                ${content_mode} IN ('keep', ''), arrayMap(
+                    number -> (dictGet('${database}.llm_redaction', 'patterns', '')[number], dictGet('${database}.llm_redaction', 'replacements', '')[number]),
+                    arraySort(multiMatchAllIndices(error_texts, dictGet('${database}.llm_redaction', 'hints', '')))),
+                [(concat('(?is).*?(', arrayStringConcat(${error_patterns}, '|'), ')|.+'), '\\1 ')]) AS error_rules
         FROM otlp_spans
         WHERE reason = ''
     ),
@@ -30,25 +55,30 @@ WITH
                 if(ScopeName = 'opentelemetry.instrumentation.crewai.instrumentation' AND endsWith(SpanName, '.task'), 'crewai.task', SpanName) AS SpanName,
                 -- The condition stands inside the lambda, because mapFilter is executed for all rows wherever it stands.
                 mapFilter((key, value) -> NOT has_content OR (${content_rank} = '' AND NOT ${content_in_scope} AND NOT (parameters_tell AND key = 'llm.invocation_parameters')), looked_at.SpanAttributes) AS SpanAttributes,
-                arrayMap((name, attributes) -> mapFilter((key, value) -> ${content_rank} = '' AND (
-                    dictGet('${database}.llm_content_key', 'rank', concat('event:', name)) = '' OR dictGet('${database}.llm_content_key', 'rank', concat('@', key)) = ''),
-                    attributes), looked_at.`Events.Name`, looked_at.`Events.Attributes`) AS `Events.Attributes`)
+                arrayMap((name, attributes) -> mapApply(
+                    (key, said) -> (key, if(key IN ('exception.message', 'exception.stacktrace'), arrayFold((text, rule) -> replaceRegexpAll(text, rule.1, rule.2), error_rules, said), said)),
+                    mapFilter((key, value) -> ${content_rank} = '' AND (
+                        dictGet('${database}.llm_content_key', 'rank', concat('event:', name)) = '' OR dictGet('${database}.llm_content_key', 'rank', concat('@', key)) = ''),
+                        attributes)), looked_at.`Events.Name`, looked_at.`Events.Attributes`) AS `Events.Attributes`,
+                arrayFold((text, rule) -> replaceRegexpAll(text, rule.1, rule.2), error_rules, looked_at.StatusMessage) AS StatusMessage)
         FROM looked_at
     )
 SELECT
-    * EXCEPT (has_content, has_scope_content, told, answer, is_genkit, is_openinference, parameters, parameters_tell)
+    * EXCEPT (has_content, has_scope_content, told, answer, is_genkit, is_openinference, parameters, parameters_tell, has_message, error_texts, error_rules)
     REPLACE (
-        if(answer != '' OR parameters_tell,
-            mapConcat(stripped.SpanAttributes, CAST(mapFilter((key, value) -> value != '', map(
+        if(answer != '' OR parameters_tell OR has_message,
+            mapUpdate(stripped.SpanAttributes, mapConcat(CAST(mapFilter((key, value) -> value != '', map(
                 'llm.invocation_parameters', if(parameters_tell, concat('{', arrayStringConcat(arrayMap(pair -> concat('"', pair.1, '":', pair.2), arrayFilter(
                     pair -> pair.1 NOT IN ('system', 'instructions', 'messages', 'input', 'prompt', 'contents', 'tools', 'functions', 'kwargs'), JSONExtractKeysAndValuesRaw(parameters))), ','), '}'), ''),
+                'error.message', arrayFold((text, rule) -> replaceRegexpAll(text, rule.1, rule.2), error_rules, told['error.message']),
+                'langfuse.observation.status_message', arrayFold((text, rule) -> replaceRegexpAll(text, rule.1, rule.2), error_rules, told['langfuse.observation.status_message']),
                 'llm_hub.response_id', if(is_openinference AND stripped.SpanAttributes['gen_ai.response.id'] = '', ${answer_id}, ''),
                 'llm_hub.response_model', if(is_openinference AND stripped.SpanAttributes['llm.response.model_name'] = '', ${answer_model}, ''),
                 'llm_hub.usage', if((is_openinference AND stripped.SpanAttributes['llm.token_count.prompt_details.cache_read'] = '') OR stripped.ScopeName = 'gcp.vertex.agent', ${answer_usage}, ''),
                 'llm_hub.finish_reasons', if(stripped.SpanAttributes['gen_ai.response.finish_reasons'] = '', ${answer_finish}, ''))),
                 'Map(LowCardinality(String), String)'),
                 -- Genkit has the counts of tokens in its output alone.
-                CAST(arrayMap(pair -> (concat('genkit:usage:', pair.1), pair.2), JSONExtractKeysAndValuesRaw(if(is_genkit, answer, ''), 'usage')), 'Map(LowCardinality(String), String)')),
+                CAST(arrayMap(pair -> (concat('genkit:usage:', pair.1), pair.2), JSONExtractKeysAndValuesRaw(if(is_genkit, answer, ''), 'usage')), 'Map(LowCardinality(String), String)'))),
             stripped.SpanAttributes) AS SpanAttributes
     ),
     true AS FromHub
@@ -74,19 +104,6 @@ SELECT
                 'Map(LowCardinality(String), String)')) AS LogAttributes
     )
 FROM named;
-
--- What is redacted, as one row: arrays in the order in which they are applied. Rows: storage/data/redactions.csv and
--- the file of storage.content.policy_file. A hint is a cheap pattern without which the pattern cannot match; a check, '' or luhn, is what a match must pass.
-CREATE TABLE llm_redactions (name String, hints Array(String), patterns Array(String), replacements Array(String), checks Array(String)) ENGINE = MergeTree ORDER BY name;
-
-CREATE DICTIONARY llm_redaction (name String, hints Array(String), patterns Array(String), replacements Array(String), checks Array(String))
-PRIMARY KEY name SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_redactions')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
-
--- keep, mask, drop or metadata-only; an empty tenant or service stands for all of them.
-CREATE TABLE llm_content_modes (tenant String, service String, mode String) ENGINE = MergeTree ORDER BY (tenant, service);
-
-CREATE DICTIONARY llm_content_mode (tenant String, service String, mode String)
-PRIMARY KEY tenant, service SOURCE(CLICKHOUSE(${dictionary_source} TABLE 'llm_content_modes')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0);
 
 -- The messages of a call on their way.
 CREATE TABLE llm_messages (

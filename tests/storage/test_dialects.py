@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from tests.collector.requests import logs, span, traces
 Row = dict[str, Any]
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o-mini"}
 USAGE = {"gen_ai.usage.input_tokens": 120, "gen_ai.usage.output_tokens": 42}
+GENERATION = {"langfuse.observation.type": "generation", "langfuse.observation.model.name": "gpt-4o-mini"}
 
 CALLS: dict[str, tuple[Row, Row]] = {
     # https://github.com/getsentry/sentry-python/blob/master/sentry_sdk/consts.py
@@ -157,6 +159,80 @@ CALLS: dict[str, tuple[Row, Row]] = {
         },
         {"provider": "anthropic", "reasoning_tokens": 5, "finish_reasons": ["stop"]},
     ),
+    # https://langfuse.com/docs/observability/features/token-and-cost-tracking: kinds of tokens add up, and so do costs.
+    "langfuse, Anthropic's counts": (
+        GENERATION
+        | {
+            "langfuse.observation.usage_details": '{"cache_read_input_tokens":64,"input":5600,"output":42}',
+            "langfuse.observation.cost_details": '{"input":0.25,"output":0.5}',
+        },
+        {"input_tokens": 5664, "cached_input_tokens": 64, "input_was_exclusive": True, "reported_cost": 0.75},
+    ),
+    "langfuse, Google's counts": (
+        GENERATION
+        | {
+            "langfuse.observation.usage_details": json.dumps(
+                {"promptTokenCount": 120, "candidatesTokenCount": 26, "thoughtsTokenCount": 16, "totalTokenCount": 162}
+            )
+        },
+        {"input_tokens": 120, "output_tokens": 42, "reasoning_tokens": 16},
+    ),
+    "langfuse, the AI SDK's counts": (
+        GENERATION | {"langfuse.observation.usage_details": '{"promptTokens":120,"completionTokens":42}'},
+        {"input_tokens": 120, "output_tokens": 42},
+    ),
+    "langfuse, audio": (
+        GENERATION | {"langfuse.observation.usage_details": '{"input":90,"input_audio_tokens":30,"output":42}'},
+        {"input_tokens": 120, "usage_details": {"input_audio_tokens": 30}},
+    ),
+    "langfuse, texts with the quotes of JSON": (
+        GENERATION
+        | {
+            "langfuse.trace.metadata.feature": '"search"',
+            "langfuse.observation.metadata.team": '"growth"',
+            "langfuse.observation.metadata.user_id": '"ann"',
+            "langfuse.environment": "staging",
+        },
+        {"feature": "search", "team": "growth", "user_id": "ann", "environment": "staging"},
+    ),
+    "agento11y, tags": (
+        CHAT | USAGE | {"agento11y.tag.feature": "search", "agento11y.tag.team": "growth"},
+        {"feature": "search", "team": "growth"},
+    ),
+    "openinference, an agent of langchain": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o-mini",
+            "metadata": '{"langgraph_step": 1, "lc_agent_name": "planner"}',
+        },
+        {"agent": "planner"},
+    ),
+    "vercel, a service tier": (
+        CHAT | USAGE | {"ai.response.providerMetadata": '{"openai":{"responseId":"resp_1","serviceTier":"flex"}}'},
+        {"service_tier": "flex"},
+    ),
+    # https://vercel.com/docs/ai-gateway
+    "vercel, gateway": (
+        {
+            "ai.operationId": "ai.generateText.doGenerate",
+            "ai.model.provider": "gateway",
+            "ai.model.id": "anthropic/claude-sonnet-4.5",
+        },
+        {"provider": "anthropic", "request_model": "anthropic/claude-sonnet-4.5"},
+    ),
+    # https://code.claude.com/docs/en/monitoring-usage
+    "claude-code, a failed request": (
+        {"span.type": "llm_request", "model": "claude-sonnet-4-5", "success": False, "status_code": "529"},
+        {"is_error": True, "error_class": "overloaded"},
+    ),
+    "an embedding that tells the total alone": (
+        {
+            "gen_ai.operation.name": "embeddings",
+            "gen_ai.request.model": "text-embedding-3-small",
+            "gen_ai.usage.total_tokens": 8,
+        },
+        {"role": "embedding", "input_tokens": 8, "output_tokens": 0, "has_usage": True},
+    ),
 }
 
 STEPS: dict[str, tuple[Row, Row]] = {
@@ -211,6 +287,28 @@ STEPS: dict[str, tuple[Row, Row]] = {
         {"gen_ai.operation.name": "invoke_workflow", "gen_ai.pipeline.name": "qa"},
         {"role": "workflow", "name": "qa"},
     ),
+    "mcp, a resource": (
+        {"mcp.method.name": "resources/read", "mcp.resource.uri": "file:///x"},
+        {"role": "mcp", "operation": "resources/read"},
+    ),
+    "litellm, guardrail": (
+        {"guardrail_name": "presidio", "guardrail_mode": "pre_call"},
+        {"role": "guardrail", "operation": "apply_guardrail", "name": "presidio"},
+    ),
+    "openllmetry, a task of a workflow": (
+        {"traceloop.span.kind": "task", "traceloop.entity.name": "fetch", "traceloop.workflow.name": "report"},
+        {"role": "workflow", "operation": "task", "name": "fetch"},
+    ),
+    # https://docs.anthropic.com/en/docs/build-with-claude/token-counting is free.
+    "counting tokens": (
+        CHAT | {"gen_ai.operation.name": "count_tokens", "gen_ai.usage.input_tokens": 10},
+        {"role": "umbrella", "operation": "count_tokens"},
+    ),
+    # https://github.com/NVIDIA/NeMo-Guardrails/blob/develop/nemoguardrails/tracing/constants.py
+    "nemo guardrails, request": (
+        {"gen_ai.operation.name": "guardrails", "gen_ai.provider.name": "nemo-guardrails"},
+        {"role": "workflow", "operation": "guardrails"},
+    ),
 }
 
 PROVIDERS = {
@@ -227,6 +325,12 @@ PROVIDERS = {
     "ibm.watson.ai": "ibm.watsonx.ai",
     "hugging_face": "huggingface",
     "fireworks_ai": "fireworks",
+    "cohere.reranking": "cohere",
+    "groq.chat": "groq",
+    "deepseek.chat": "deepseek",
+    "openai.transcription": "openai",
+    "openai.responses": "openai",
+    "anthropic.messages": "anthropic",
 }
 ERRORS = {
     "TooManyRequestsException": "rate_limit",
@@ -241,6 +345,22 @@ ERRORS = {
     "BlockedPromptException": "content_filter",
     "request_too_large": "invalid_request",
     "ECONNREFUSED": "connection",
+    "ECONNABORTED": "connection",
+    "APIUserAbortError": "cancelled",
+    "GeneratorExit": "cancelled",
+    "400": "invalid_request",
+    "408": "timeout",
+    "429": "rate_limit",
+    "499": "cancelled",
+    "500": "server_error",
+    "503": "overloaded",
+    "UNAVAILABLE": "overloaded",
+    "ENOTFOUND": "connection",
+    "ResourceNotFoundException": "not_found",
+    "AI_LoadAPIKeyError": "auth",
+    "openai.ConflictError": "invalid_request",
+    "litellm.BudgetExceededError": "rate_limit",
+    "KeyboardInterrupt": "cancelled",
     "httpx.RemoteProtocolError": "connection",
     "SSLError": "connection",
 }
@@ -314,6 +434,22 @@ def test_the_log_of_a_coding_agent_is_a_call(llm_store: EmbeddedStore, agent: st
     assert (row["model"], row["input_tokens"], row["response_id"]) == ("qwen3-coder", 120, "chatcmpl-1")
 
 
+def test_the_log_of_gemini_cli_leaves_thoughts_out_of_its_output(llm_store: EmbeddedStore) -> None:
+    tenant = f"dialects-{uuid.uuid4().hex[:8]}"
+    counts = {
+        "input_token_count": 100,
+        "output_token_count": 20,
+        "thoughts_token_count": 16,
+        "total_token_count": 136,
+    }
+    said = {"event.name": "gemini_cli.api_response", "model": "gemini-2.5-pro", **counts}
+    again = {"event.name": "gen_ai.client.inference.operation.details", **CHAT, **USAGE}
+    store_each(llm_store, Signal.LOGS, {tenant: logs("", said), f"{tenant}-again": logs("", again)})
+    row = one(llm_store, "llm_calls", tenant)
+    assert (row["input_tokens"], row["output_tokens"], row["reasoning_tokens"]) == (100, 36, 16)
+    assert not llm_store.rows("SELECT 1 FROM llm_calls WHERE tenant = {t:String}", params={"t": f"{tenant}-again"})
+
+
 CONTENT = [row for row in rows("content") if row["kind"] == "attribute"]
 
 
@@ -371,7 +507,7 @@ def test_the_result_of_a_tool_is_no_attribute_of_an_event(llm_store: EmbeddedSto
         ("events", ["event_name"]),
         ("event_attributes", ["key"]),
         ("event_values", ["slot", "value"]),
-        ("content", ["kind", "key"]),
+        ("content", ["kind", "key", "scope"]),
     ],
 )
 def test_a_table_says_one_thing_of_each_name(name: str, columns: list[str]) -> None:
@@ -418,6 +554,25 @@ def test_the_kind_of_langsmith_goes_before_its_operation(
     store_each(llm_store, Signal.TRACES, {f"langsmith {kind}": traces(span(attributes))})
     table = "llm_calls" if role in ("llm", "embedding") else "llm_steps"
     assert one(llm_store, table, f"langsmith {kind}")["role"] == role
+
+
+@pytest.mark.parametrize("key", ["input", "output", "raw_input", "events", "inputs", "embeddings", "final_result"])
+def test_a_general_name_is_content_on_spans_of_its_sdk_alone(llm_store: EmbeddedStore, key: str) -> None:
+    scopes = {row["scope"] for row in CONTENT if row["key"] == key}
+    requests = {
+        f"general {key} {scope}": traces(span({"http.request.method": "POST", key: "said"}), scope=scope)
+        for scope in (*scopes, "opentelemetry.instrumentation.flask")
+    }
+    store_each(llm_store, Signal.TRACES, requests)
+    rows = llm_store.rows(
+        "SELECT ScopeName AS scope FROM otel_traces WHERE startsWith(Tenant, {t:String}) AND SpanAttributes[{key:String}] != ''",
+        params={"t": f"general {key} ", "key": key},
+    )
+    assert "" not in scopes
+    assert [row["scope"] for row in rows] == ["opentelemetry.instrumentation.flask"]
+    assert not llm_store.rows(
+        "SELECT 1 FROM llm_calls WHERE startsWith(tenant, {t:String})", params={"t": f"general {key} "}
+    )
 
 
 def test_old_pydantic_ai_names_its_work_by_its_spans_alone(llm_store: EmbeddedStore) -> None:

@@ -114,6 +114,11 @@ ACTIONS = {
     "audit": "warn",
     "NONE": "allow",
     "escalate": "escalate",
+    "filtered": "block",
+    "sanitized": "redact",
+    "monitor": "warn",
+    "continue": "allow",
+    "human_review": "escalate",
     "4": "",
     "quarantine": "quarantine",
 }
@@ -125,12 +130,22 @@ def test_actions_have_one_spelling_and_keep_the_native_one(llm_store: EmbeddedSt
     assert {row["attributes"][key]: row["action"] for row in found} == ACTIONS
 
 
+def test_the_type_of_a_result_is_its_action_where_it_has_no_value(llm_store: EmbeddedStore) -> None:
+    row = event(llm_store, {"gen_ai.guardrail.result.type": "deny"}, event_name="gen_ai.guardrail.result")
+    assert row["action"] == "block"
+
+
 RISKS = {
     "Prompt Injection": "prompt_injection",
     '["credit_card", "phone"]': "pii",
     "LLM06": "unsafe_tool_use",
     "self-harm": "toxicity",
+    "HARM_CATEGORY_HATE_SPEECH": "toxicity",
+    "off-topic": "policy_violation",
+    "ungrounded": "hallucination",
+    "prompt leakage": "data_exfiltration",
     "weather": "other",
+    "safe": "",
     "": "",
 }
 
@@ -255,6 +270,22 @@ def test_the_finding_of_a_guardrail_is_told_once_with_what_its_span_knows(llm_st
         0.99,
     )
     assert row["attributes"] == {key: str(value) for key, value in finding.items()}
+
+
+def test_a_result_that_a_span_and_its_log_record_tell_is_read_once(llm_store: EmbeddedStore) -> None:
+    tenant = f"events-{uuid.uuid4().hex[:8]}"
+    said = {"gen_ai.guardrail.component.name": "armor", "gen_ai.guardrail.result.value": "deny"}
+    told, alone = (span({"gen_ai.operation.name": "apply_guardrail", **said}) for _ in range(2))
+    record = logs("", said, event_name="gen_ai.guardrail.result", trace_id=told.trace_id, span_id=told.span_id)
+    for signal, request in ((Signal.TRACES, traces(told, alone)), (Signal.LOGS, record)):
+        body = request.SerializeToString()
+        store_whole(llm_store, [wrap(signal, tenant, body, request_id=uuid.uuid4().int >> 80, received_ns=NOW)])
+    sql = "SELECT source FROM {} WHERE tenant = {{t:String}} ORDER BY source"
+    sources = {
+        table: [row["source"] for row in llm_store.rows(sql.format(table), params={"t": tenant})]
+        for table in ("llm_events", "llm_events_once")
+    }
+    assert sources == {"llm_events": ["log", "span", "span"], "llm_events_once": ["log", "span"]}
 
 
 def test_results_in_openinference_attributes_are_an_event_each(llm_store: EmbeddedStore) -> None:

@@ -147,6 +147,9 @@ def test_random_calls_cost_what_genai_prices_says(llm_store: EmbeddedStore) -> N
     assert wrong == []
 
 
+REGIONAL = "aws/regional.anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
 @pytest.mark.parametrize(
     ("provider", "model", "price_id"),
     [
@@ -155,6 +158,12 @@ def test_random_calls_cost_what_genai_prices_says(llm_store: EmbeddedStore) -> N
         ("gcp.gemini", "gemini-2.5-pro", "google/gemini-2.5-pro"),
         ("", "text-embedding-3-small", "openai/text-embedding-3-small"),
         ("", "claude-sonnet-4-5", "anthropic/claude-sonnet-4-5"),
+        # Where Bedrock serves a call decides about its price.
+        ("aws.bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", REGIONAL),
+        ("aws.bedrock", "jp.anthropic.claude-sonnet-4-5-20250929-v1:0", REGIONAL),
+        ("aws.bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0", REGIONAL),
+        ("aws.bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", REGIONAL.replace("regional", "global")),
+        ("aws.bedrock", "eu.amazon.nova-lite-v1:0", "aws/amazon.nova-lite-v1:0"),
     ],
 )
 def test_a_name_leads_to_its_price(provider: str, model: str, price_id: str) -> None:

@@ -98,6 +98,28 @@ def test_rule_1_a_call_around_a_call_is_no_leaf(tenant: Tenant) -> None:
     assert [row["parent_span_id"] for row in tenant.calls()] == [outer.span_id.hex()]
 
 
+def test_rule_1_a_gateway_with_ids_of_its_own_is_no_leaf(tenant: Tenant) -> None:
+    outer = chat(0, 3, attributes={"gen_ai.response.id": "router-1"})
+    failed = span(
+        {**CHAT, "error.type": "RateLimitError"},
+        trace_id=outer.trace_id,
+        parent_span_id=outer.span_id,
+        start_time_unix_nano=START,
+        end_time_unix_nano=START + SECOND,
+    )
+    tenant.send(traces(outer), traces(failed, chat(1, 2, outer, {"gen_ai.response.id": "chatcmpl-1"}), scope="inner"))
+    assert [(row["error_class"], row["response_id"]) for row in tenant.calls()] == [
+        ("rate_limit", ""),
+        ("", "chatcmpl-1"),
+    ]
+
+
+def test_rule_1_the_call_around_another_that_tells_less_of_it_stays(tenant: Tenant) -> None:
+    outer = chat(0, 2, attributes={"gen_ai.response.id": "chatcmpl-2", "gen_ai.usage.cache_read.input_tokens": 64})
+    tenant.send(traces(outer), traces(chat(0.1, 1.9, outer, {"gen_ai.response.id": "chatcmpl-2"}), scope="inner"))
+    assert [row["cached_input_tokens"] for row in tenant.calls()] == [64]
+
+
 @pytest.mark.parametrize("inserts", ["one", "two"])
 @pytest.mark.parametrize("trace", ["same", "another"])
 def test_rule_2_one_response_id_is_one_call(tenant: Tenant, inserts: str, trace: str) -> None:
@@ -199,14 +221,19 @@ def test_rule_4_both_spellings_of_cache_writes_are_one_number(one: Callable[...,
 
 
 @pytest.mark.parametrize(
-    ("value", "streaming", "seconds"),
-    [(150, True, 0.15), (0.15, True, 0.15), (0.15, False, None)],
-    ids=["Strands: milliseconds", "OpenLIT: seconds", "OpenLIT without a stream: the whole duration"],
+    ("value", "streaming", "scope", "seconds"),
+    [
+        (150, True, "tests", 0.15),
+        (3, True, "strands.telemetry.tracer", 0.003),
+        (0.15, True, "tests", 0.15),
+        (0.15, False, "tests", None),
+    ],
+    ids=["milliseconds", "Strands: milliseconds", "OpenLIT: seconds", "OpenLIT without a stream: the whole duration"],
 )
 def test_rule_5_the_server_s_time_to_first_token_has_the_unit_of_its_sender(
-    one: Callable[..., Row], value: float, streaming: bool, seconds: float | None
+    one: Callable[..., Row], value: float, streaming: bool, scope: str, seconds: float | None
 ) -> None:
-    row = one({**CHAT, **USAGE, "gen_ai.server.time_to_first_token": value, "gen_ai.request.stream": streaming})
+    row = one({**CHAT, **USAGE, "gen_ai.server.time_to_first_token": value, "gen_ai.request.stream": streaming}, scope)
     assert row["time_to_first_token"] == seconds
 
 
@@ -222,6 +249,10 @@ def test_rule_5_the_server_s_time_to_first_token_has_the_unit_of_its_sender(
         ("MAX_TOKENS", ["length"]),
         ("FinishReason.SAFETY", ["content_filter"]),
         (["stop", "length"], ["stop", "length"]),
+        ("['stop', 'length']", ["stop", "length"]),
+        ("stop,length", ["stop", "length"]),
+        ([None, "stop"], ["stop"]),
+        ([""], []),
     ],
 )
 def test_rule_6_finish_reasons_are_folded(one: Callable[..., Row], given: Any, reasons: list[str]) -> None:
@@ -276,8 +307,14 @@ def test_rule_10_numbers_and_flags_may_be_strings_and_structures_python(one: Cal
 def test_rule_11_events_of_a_span_are_not_counted_again(tenant: Tenant) -> None:
     tenant.send(traces(chat(0, 1)))
     details = {**CHAT, **USAGE, "gen_ai.response.id": "chatcmpl-9"}
-    tenant.log(details, event_name="gen_ai.client.inference.operation.details")
+    tenant.log(details, event_name="gen_ai.client.inference.operation.details", span_id=os.urandom(8))
     assert len(tenant.calls()) == 1
+
+
+def test_rule_11_an_event_of_no_span_is_the_call(tenant: Tenant) -> None:
+    tenant.log({**CHAT, **USAGE}, event_name="gen_ai.client.inference.operation.details")
+    row = tenant.call()
+    assert (row["source"], row["operation"], row["model"], row["input_tokens"]) == ("log", "chat", "gpt-4o-mini", 120)
 
 
 @pytest.mark.parametrize("place", ["event_name", "event.name", "attribute event_name", "body"])
@@ -330,6 +367,8 @@ def test_a_log_and_a_span_of_one_request_are_one_call(tenant: Tenant) -> None:
             "context_length",
         ),
         ({"error.type": "BadRequestError"}, "The response was filtered: content management policy", "content_filter"),
+        ({"error.type": "_OTHER"}, "Error code: 422 - no such parameter", "invalid_request"),
+        ({"error.type": "_OTHER"}, "getaddrinfo ENOTFOUND api.openai.com", "connection"),
         ({"error.type": "openai.APITimeoutError"}, "", "timeout"),
         ({"error.type": "openai.AuthenticationError"}, "", "auth"),
         ({"error.type": "openai.NotFoundError"}, "", "not_found"),

@@ -2,8 +2,8 @@
         SELECT
             * EXCEPT (SpanAttributes, ResourceAttributes, TraceState, ScopeVersion, `Links.TraceId`, `Links.SpanId`, `Links.TraceState`, `Links.Attributes`),
             SpanAttributes AS attributes,
-            if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'],
-                ResourceAttributes['deployment.environment']) AS environment,
+            arrayFirst(name -> name != '', [
+                ResourceAttributes['deployment.environment.name'], ResourceAttributes['deployment.environment'], SpanAttributes['langfuse.environment']]) AS environment,
             -- Some give a failed span nothing but its name and the error.
             if(length(SpanAttributes) <= 2 AND match(ScopeName, '^(?:openlit|opentelemetry)\\.instrumentation\\.|^gcp\\.vertex\\.agent$') AND match(SpanName, '^(?:call_llm$|(?:chat|text_completion|embeddings|generate_content) )'),
                 CAST(map('operation', if(SpanName = 'call_llm', 'generate_content', substringIndex(SpanName, ' ', 1)), 'request_model', extract(SpanName, ' (\\S+)$'), 'provider', if(SpanName = 'call_llm', ScopeName, ''), 'error_type', SpanAttributes['error.type']), 'Map(LowCardinality(String), String)'),
@@ -53,10 +53,10 @@
                 slots['error_type'],
                 -- A call that was retried and went well may have recorded exceptions, too.
                 -- LangSmith marks a run as good when it begins, and that stays.
-                if(StatusCode = 'Error' OR slots['level'] = 'ERROR' OR startsWith(ScopeName, 'langsmith'),
+                if(StatusCode = 'Error' OR slots['level'] IN ('ERROR', '17') OR startsWith(ScopeName, 'langsmith'),
                     arrayFirst(type -> type != '', arrayMap(event -> event['exception.type'], Events.Attributes)), ''),
                 -- Some tell of a failure by the reason alone.
-                if(StatusCode = 'Error' OR slots['level'] = 'ERROR' OR slots['finish_reasons'] IN ('error', '["error"]'), '_OTHER', ''),
+                if(StatusCode = 'Error' OR slots['level'] IN ('ERROR', '17') OR slots['finish_reasons'] IN ('error', '["error"]') OR slots['span_type'] = 'llm_request' AND slots['success'] = 'false', '_OTHER', ''),
                 -- Mistral's SDK leaves it at the status of HTTP.
                 if(ScopeName = 'mistralai_sdk_tracer' AND match(slots['http_status'], '^[45]\\d\\d$'), slots['http_status'], '')]) AS error_type
         FROM hinted
@@ -70,7 +70,12 @@ SELECT
     'span' AS source,
     role,
     -- OpenInference has one kind for chats and completions.
-    if(hint = 'llm' AND SpanName = 'Completion', 'text_completion', dictGet('${database}.llm_operation', 'operation', if(hint = '', 'chat', hint))) AS operation,
+    multiIf(
+        hint = 'llm' AND SpanName = 'Completion', 'text_completion',
+        hint != '', dictGet('${database}.llm_operation', 'operation', hint),
+        role = 'mcp', slots['mcp_method'],
+        role = 'guardrail', 'apply_guardrail',
+        'chat') AS operation,
     slots,
     attributes,
     arrayFilter(event -> dictHas('${database}.llm_event_name', event.2), arrayZip(Events.Timestamp, Events.Name, Events.Attributes)) AS events,

@@ -1,7 +1,8 @@
 -- Expects the columns attributes, ResourceAttributes and Tenant. One look-up an attribute, made once for each distinct key of a
 -- block; the best key of each slot comes first, and a Map returns the first. Ranks from 200 may come from the resource, too.
+-- Langfuse and MLflow leave the quotes of JSON around texts.
 CAST(
-    arrayMap(pair -> (substring(pair.1, 4), pair.2), arraySort(pair -> pair.1, arrayFilter(
+    arrayMap(pair -> (substring(pair.1, 4), trim(BOTH '"' FROM pair.2)), arraySort(pair -> pair.1, arrayFilter(
         pair -> pair.1 != '' AND pair.2 NOT IN ('', 'None', 'none', 'null', 'undefined', '__REDACTED__', '<REDACTED>', 'default_user_id', '[]', '{}', '""'),
         arrayConcat(
             arrayZip(arrayMap(key -> dictGet('${database}.llm_alias', 'rank', key), mapKeys(attributes)), mapValues(attributes)),
