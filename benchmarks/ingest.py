@@ -78,7 +78,7 @@ class Limit:
         return {"spans": self.spans} if self.spans else {"seconds": self.seconds}
 
     def warm_up(self) -> Limit:
-        return Limit(max(2.0, self.seconds / 4), 0)
+        return Limit(max(2.0, self.seconds / 4), 0, rate=self.rate)
 
 
 @dataclass(frozen=True)
@@ -630,7 +630,7 @@ def write_json(path: Path, facts: dict[str, str], results: Sequence[Result]) -> 
 
 def main() -> int:
     arguments = _arguments()
-    limit = Limit(arguments.seconds, arguments.spans, arguments.rotel_batch)
+    limit = Limit(arguments.seconds, arguments.spans, arguments.rotel_batch, arguments.rate)
     ways = [way for way in WAYS if not getattr(arguments, f"skip_{way}")]
     facts = environment() | ({"rotel": rotel_version()} if "rotel" in ways else {})
     print(heading(facts, limit))
@@ -649,6 +649,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workload", action="append", choices=list(WORKLOADS), help="may be repeated; default: all")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of one measurement")
     parser.add_argument("--spans", type=int, default=0, help="send that many instead of --seconds")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="spans a second, whatever is answered; not for naive, native"
+    )
     parser.add_argument("--outstanding", type=int, default=0, help="requests under way; default: as the workload says")
     parser.add_argument("--rotel-batch", type=int, default=0, help="spans in rotel's inserts; default: as the hub's")
     for way in WAYS:

@@ -17,7 +17,7 @@ class PipelineSettings:
     while batches wait in the spool."""
     batch_bytes: int = 32 << 20
     """A batch of this size is inserted at once when an insert thread is free."""
-    max_batch_bytes: int = 64 << 20
+    max_batch_bytes: int = 48 << 20
     """What waits in the spool is inserted in batches of this size at most."""
     max_pending_bytes: int = 256 << 20
     """Bytes received and not yet stored or spooled; above it senders are told to retry. Tenants share them."""

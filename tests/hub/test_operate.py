@@ -126,6 +126,7 @@ def test_status_shows_the_ledger_and_that_it_balances(start_hub: StartHub, servi
 
     ran = hub.command("status")
     assert "1 events before it was known whose they are: bad_json" in ran.out
+    assert "none has been sent yet" in ran.out, "of the canary"
     assert (ran.code, "The ledger balances." in ran.out, "dead letters wait" in ran.out) == (0, True, True)
 
 
