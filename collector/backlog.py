@@ -44,9 +44,10 @@ class Backlog:
     def add(self, sequence: int) -> None:
         """Have the batch inserted when its turn comes."""
         heappush(self._places, (self._place(sequence), sequence))
-        for number, drain in enumerate(self._drains[: len(self._places)]):
+        for number, drain in enumerate(self._drains):
             if drain is None or drain.done():
                 self._drains[number] = asyncio.create_task(self._empty(first=number == 0))
+                break
 
     def failed(self, sequence: int) -> None:
         """The store has not taken the batch: it has another turn."""
@@ -62,7 +63,7 @@ class Backlog:
 
     async def drained(self) -> None:
         """Wait until no batch waits."""
-        if under_way := self._under_way():
+        while under_way := self._under_way():
             await asyncio.wait(under_way)
 
     async def close(self, patience: float) -> None:
@@ -73,7 +74,7 @@ class Backlog:
             drain.cancel()
 
     def _under_way(self) -> list[asyncio.Task[None]]:
-        return [drain for drain in self._drains if drain is not None]
+        return [drain for drain in self._drains if drain is not None and not drain.done()]
 
     def _place(self, sequence: int) -> int:
         ways = min(self._failures[sequence] // _SUSPICIOUS_FAILURES, _MOST_WAYS)
@@ -82,7 +83,7 @@ class Backlog:
 
     async def _empty(self, first: bool) -> None:
         while self._places:
-            while self._breaker.is_open or not (first or self._breaker.is_closed):
+            while self._places and (self._breaker.is_open or not (first or self._breaker.is_closed)):
                 await asyncio.sleep(min(self._breaker.recovery_seconds / 5, 1.0))
             async with self._slots:
                 if not self._places:

@@ -33,6 +33,38 @@ def replayed(sequences: list[int], fails: dict[int, int]) -> list[int]:
     return order
 
 
+def test_as_many_are_inserted_at_the_same_time_as_there_are_threads_and_one_while_the_store_is_on_trial() -> None:
+    async def run(closed: bool) -> int:
+        under_way = most = 0
+
+        async def replay(sequence: int, suspicious: bool) -> None:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.01)
+            under_way -= 1
+            backlog.stored(sequence)
+
+        breaker = Breaker(failures=1, recovery_seconds=0.05)
+        if not closed:
+            with pytest.raises(OSError, match="away"):
+                breaker.call(away)
+            await asyncio.sleep(0.1)
+            assert not breaker.is_open
+        backlog = Backlog(breaker, asyncio.Semaphore(2), 2, replay)
+        for sequence in range(6):
+            backlog.add(sequence)
+        await backlog.drained()
+        assert len(backlog) == 0
+        return most
+
+    def away() -> None:
+        raise OSError("away")
+
+    assert asyncio.run(run(closed=True)) == 2
+    assert asyncio.run(run(closed=False)) == 1
+
+
 def test_the_oldest_is_first() -> None:
     assert replayed([5, 3, 9], {}) == [3, 5, 9]
 
