@@ -58,6 +58,11 @@ class Waiting:
             self.outcome.set_result(outcome)
 
 
+def overloaded(problem: str) -> Overloaded:
+    """What senders are told while the spool has this `problem`."""
+    return Overloaded(f"{problem[:1].upper()}{problem[1:]}. Send again later.", RETRY_SECONDS)
+
+
 def earliest_deadline(batch: Iterable[Waiting]) -> float:
     return min(each.deadline for each in batch)
 
@@ -77,8 +82,8 @@ class _Growing:
     def takes(self, size: int, in_memory: bool, max_bytes: int) -> bool:
         return (in_memory or not self.in_memory) and self.size + size <= max_bytes
 
-    def add(self, envelopes: Sequence[Envelope], waiting: Sequence[Waiting]) -> None:
-        self.size += sum(each.size for each in waiting)
+    def add(self, envelopes: Sequence[Envelope], waiting: Sequence[Waiting], size: int) -> None:
+        self.size += size
         if self.in_memory:
             self.envelopes += envelopes
             self.waiting += waiting
@@ -197,8 +202,7 @@ class Delivery:
         try:
             spooled = await self._on_disk(self._spool.append, signal, [each.request for each in batch], to)
         except SpoolError as error:
-            reason = str(error)
-            self._refuse(batch, Overloaded(f"{reason[:1].upper()}{reason[1:]}. Send again later.", RETRY_SECONDS))
+            self._refuse(batch, overloaded(str(error)))
             return None
         except Exception:
             log.exception("a batch could not be spooled")
@@ -226,7 +230,7 @@ class Delivery:
                     growing.insert = asyncio.create_task(insert)
                 else:
                     self._backlog.add(growing.sequence)
-            growing.add(spooled.envelopes, batch)
+            growing.add(spooled.envelopes, batch, size)
             self._paces[signal].look()
         if growing.insert is not None:
             await growing.insert

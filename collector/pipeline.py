@@ -12,7 +12,7 @@ from math import inf
 from typing import TypeVar
 
 from collector.dead_letters import DeadLetter, DeadLetters
-from collector.delivery import RETRY_SECONDS, Delivery, Waiting, earliest_deadline
+from collector.delivery import RETRY_SECONDS, Delivery, Waiting, earliest_deadline, overloaded
 from collector.duplicates import RecentRequests, digest_of
 from collector.envelope import check_framing
 from collector.errors import HubError, Overloaded, Unavailable
@@ -26,7 +26,7 @@ from collector.spool.spool import FIRST_ID_BITS, Accepted, Batch, Spool
 from collector.writer import Acknowledgement, Outcome
 from storage.store import StoreError
 
-__all__ = ["Acknowledgement", "Pipeline", "PipelineSettings", "Signal"]
+__all__ = ["Acknowledgement", "Pipeline", "Signal"]
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +229,7 @@ class Pipeline:
 
     def _admit(self, tenant: str, size: int) -> None:
         if problem := self._spool.problem():
-            raise Overloaded(f"{problem[:1].upper()}{problem[1:]}. Send again later.", RETRY_SECONDS)
+            raise overloaded(problem)
         if not self._requests.take(tenant, 1):
             raise self._too_much(tenant, f"{self._requests.held} requests", "max_pending_requests")
         if not self._bytes.take(tenant, size):

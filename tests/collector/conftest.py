@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from collector.assembly import Collector
 from collector.breaker import Breaker
-from collector.pipeline import Pipeline, PipelineSettings
+from collector.pipeline import Pipeline
+from collector.settings import PipelineSettings
 from storage.embedded import EmbeddedStore
 
 FAST = PipelineSettings(flush_seconds=0.02, ack_seconds=60.0)

@@ -17,10 +17,12 @@ TOO_MANY_PARTS = StoreError.clickhouse(252, "TOO_MANY_PARTS", "Too many parts")
 
 class FlakyStore:
     """The real store. Inserts of telemetry fail with `error` while there is one and `matches` the data, before or
-    (`late`) after they were committed, and wait for `gate`: `begun` counts those that came to it. Its disk waits for
-    `flush_gate`."""
+    (`late`) after they were committed, and wait for `gate`, which is closed at first if it `hangs`: `begun` counts those
+    that came to it. Its disk waits for `flush_gate`."""
 
-    def __init__(self, store: EmbeddedStore, error: Exception | None = None, *, late: bool = False) -> None:
+    def __init__(
+        self, store: EmbeddedStore, error: Exception | None = None, *, late: bool = False, hangs: bool = False
+    ) -> None:
         self._store = store
         self.error = error
         self.late = late
@@ -28,7 +30,8 @@ class FlakyStore:
         self.begun = 0
         self.inserts: list[str] = []
         self.gate = threading.Event()
-        self.gate.set()
+        if not hangs:
+            self.gate.set()
         self.flush_gate = threading.Event()
         self.flush_gate.set()
 

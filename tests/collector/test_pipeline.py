@@ -17,8 +17,9 @@ from collector.dead_letters import DeadLetters
 from collector.envelope import wrap
 from collector.errors import DeadLettered, InvalidRequest, Overloaded, Unavailable
 from collector.metrics import CollectorMetrics
-from collector.pipeline import Acknowledgement, Pipeline, PipelineSettings, Signal
+from collector.pipeline import Acknowledgement, Pipeline, Signal
 from collector.protobuf import len_prefix
+from collector.settings import PipelineSettings
 from collector.spool import Cipher
 from collector.writer import Writer
 from storage.embedded import EmbeddedStore
@@ -265,8 +266,7 @@ def test_closing_stores_what_was_taken_and_refuses_what_comes_after(
 def test_while_the_store_is_busy_requests_gather_into_one_batch(
     with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
 ) -> None:
-    slow = FlakyStore(llm_store)
-    slow.gate.clear()
+    slow = FlakyStore(llm_store, hangs=True)
 
     async def use(pipeline: Pipeline) -> None:
         first = asyncio.ensure_future(pipeline.submit(Signal.TRACES, tenant, traces(span()).SerializeToString()))
@@ -287,8 +287,7 @@ def test_a_small_batch_waits_for_the_insert_before_it_and_then_as_long_as_that_t
     with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("collector.pipeline._MAX_PACE_SECONDS", 60.0)
-    slow = FlakyStore(llm_store)
-    slow.gate.clear()
+    slow = FlakyStore(llm_store, hangs=True)
 
     async def use(pipeline: Pipeline) -> float:
         def submit() -> asyncio.Future[Acknowledgement]:
@@ -314,8 +313,7 @@ def test_a_small_batch_waits_for_the_insert_before_it_and_then_as_long_as_that_t
 def test_a_small_batch_does_not_wait_for_an_insert_that_hangs(
     with_pipeline: WithPipeline, llm_store: EmbeddedStore, tenant: str
 ) -> None:
-    slow = FlakyStore(llm_store)
-    slow.gate.clear()
+    slow = FlakyStore(llm_store, hangs=True)
 
     async def use(pipeline: Pipeline) -> None:
         sent = []

@@ -16,7 +16,8 @@ import trustme
 from google.protobuf.message import Message
 
 from collector.errors import InvalidRequest, Overloaded, Unavailable
-from collector.pipeline import Acknowledgement, PipelineSettings, Signal
+from collector.pipeline import Acknowledgement, Signal
+from collector.settings import PipelineSettings
 from collector.spool import SpoolSettings
 from llmhub.config import Config, ReceiversConfig
 from llmhub.ingest import Summary, ingest
