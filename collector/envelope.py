@@ -66,9 +66,8 @@ def wrap(
     return Envelope(request_id, tenant, signal, received_ns, digest, encode_varint(len(head) + len(body)) + head, body)
 
 
-def unwrap(signal: Signal, data: bytes) -> Iterator[Envelope]:
-    """The envelopes in `data`, which are `parts` of what `wrap` made. Raises WireError."""
-    position = 0
+def unwrap(signal: Signal, data: bytes, position: int = 0) -> Iterator[Envelope]:
+    """The envelopes in `data` from `position` on: `parts` of what `wrap` made. Raises WireError."""
     while position < len(data):
         size, start = varint(data, position, len(data))
         found = {field.number: data[field.start : field.end] for field in fields(data, start, start + size)}

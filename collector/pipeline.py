@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from math import inf
 from typing import TypeVar
 
@@ -67,6 +68,10 @@ class Pipeline:
         self._ledger = ledger
         self._dead_letters = dead_letters
         self._metrics = metrics
+        # Finding an instrument by its labels takes longer than counting with it.
+        self._received_bytes = cache(metrics.received_bytes.labels)
+        self._outcomes = cache(metrics.requests.labels)
+        self._ack_seconds = cache(metrics.ack_seconds.labels)
         self._settings = settings
         self._recent = RecentRequests(settings.duplicate_seconds, settings.duplicate_requests)
         self._queues = {signal: _Queue() for signal in Signal}
@@ -96,7 +101,7 @@ class Pipeline:
         Raises InvalidRequest, Overloaded or Unavailable; on the last two the sender may send again.
         """
         started = time.perf_counter()
-        self._metrics.received_bytes.labels(signal).inc(len(body))
+        self._received_bytes(signal).inc(len(body))
         self._ledger.record(tenant, signal, Entry.RECEIVED)
         outcome = "failed"
         try:
@@ -108,8 +113,8 @@ class Pipeline:
             outcome = error.outcome
             raise
         finally:
-            self._metrics.requests.labels(signal, outcome).inc()
-            self._metrics.ack_seconds.labels(signal).observe(time.perf_counter() - started)
+            self._outcomes(signal, outcome).inc()
+            self._ack_seconds(signal).observe(time.perf_counter() - started)
 
     async def dead_letter(self, signal: Signal, tenant: str, body: bytes, reason: str) -> None:
         """Keep bytes that a receiver cannot make a request of, where there is no sender to refuse them to. Returns when

@@ -132,7 +132,7 @@ def _start_of(files: Sequence[Scan], cipher: Cipher) -> tuple[int, int] | None:
 def _first_id(record: Record, cipher: Cipher) -> int | None:
     try:
         data = cipher.open(read_payload(record), record.sequence.to_bytes(8, "little"))
-        return next(unwrap(_SIGNALS[data[0]], data[1:])).request_id
+        return next(unwrap(_SIGNALS[data[0]], data, 1)).request_id
     except (ValueError, WireError, StopIteration):
         return None
 

@@ -183,7 +183,7 @@ class Spool:
         for record, done in records:
             try:
                 signal, data = self._open(record)
-                left += [each for each in unwrap(signal, data) if each.request_id not in done]
+                left += [each for each in unwrap(signal, data, 1) if each.request_id not in done]
             except SpoolDamaged as error:
                 damage = error
                 with self._lock:
@@ -423,9 +423,10 @@ class Spool:
         return list(self._batches[batch])
 
     def _open(self, record: Record) -> tuple[Signal, bytes]:
+        """The payload, and the signal that its first byte stands for."""
         try:
             data = self._cipher.open(read_payload(record), record.sequence.to_bytes(8, "little"))
-            return _SIGNALS[data[0]], data[1:]
+            return _SIGNALS[data[0]], data
         except (ValueError, WireError) as error:
             raise SpoolDamaged(
                 f"{record.path}: record {record.sequence}: {error}. Run `llmhub spool repair`"
