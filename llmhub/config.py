@@ -23,12 +23,12 @@ from pydantic import TypeAdapter, ValidationError
 from collector.gaps import GapsSettings
 from collector.settings import PipelineSettings
 from collector.sweep import SweepSettings
-from llmhub import yaml_file
 from receivers.kafka import KafkaSettings
 from receivers.listener import ListenError, split_address
 from receivers.otlp_grpc import OtlpGrpcSettings
 from receivers.otlp_http import OtlpHttpSettings
 from receivers.tail import TailSettings
+from storage import yaml_file
 from storage.content import ContentKeyError, check_keys
 from storage.content_policy import ContentSettings
 from storage.endpoint import EndpointSettings

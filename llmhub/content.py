@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from collector.file_stamp import file_stamp
-from llmhub import yaml_file
+from storage import yaml_file
 from storage.content_policy import MODES, ContentPolicy, ContentSettings, ModeRule, PolicyError, Redaction, keep_for
 from storage.store import Store, StoreError
 

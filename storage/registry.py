@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from storage import queries
+from storage import queries, yaml_file
 from storage.statement import quote_name
 from storage.store import Store
 
@@ -150,12 +150,12 @@ def _yaml_entries(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]
     """`services:` and below it a list of entries."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text)
+        tree = yaml_file.parse(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise RegistryError(f"{path}, line {line}: it is not YAML: {error.problem}") from None
+        raise RegistryError(f"{path}, line {line}: it cannot be read as YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RegistryError(f"{path}: it is not YAML: {error}") from None
+        raise RegistryError(f"{path}: it cannot be read as YAML: {error}") from None
     if root is None:
         return
     services = next((value for key, value in root.value if key.value == "services"), None) if _is_map(root) else None
