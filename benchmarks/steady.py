@@ -12,8 +12,9 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from benchmarks.ingest import Hub, Limit, fresh_directory, generator, running_hub, stored_rows, wait_for
 from benchmarks.load import WORKLOADS, Sent
+from benchmarks.processes import Hub, fresh_directory, generator, running_hub, stored_rows, wait_for
+from benchmarks.result import Limit
 
 
 @dataclass(frozen=True)
