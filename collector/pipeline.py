@@ -23,7 +23,8 @@ from collector.ledger import Entry, Ledger
 from collector.metrics import CollectorMetrics
 from collector.settings import PipelineSettings
 from collector.signals import Signal
-from collector.spool.spool import FIRST_ID_BITS, Accepted, Batch, Spool
+from collector.spool.files import FIRST_ID_BITS
+from collector.spool.spool import Accepted, Batch, Spool
 from collector.writer import Acknowledgement, Outcome
 from storage.store import StoreError
 

@@ -56,6 +56,8 @@ START_FAILURES = (StoreError, PriceError, SpoolError, KeyFileError, HubError, OS
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LAST_INSERT_SECONDS = 2.0
+# What others write into the store since then may be lost when the machine loses power.
+_CHECKPOINT_SECONDS = 30.0
 # An update that is ended has changed nothing; the next start does it.
 _CANCEL_QUERIES = "KILL QUERY WHERE query_kind IN ('Select', 'Update') AND elapsed > 1 ASYNC"
 # Python's 700 make the garbage collector a tenth of the CPU time of small requests.
@@ -109,6 +111,7 @@ def prepare_store(config: Config) -> Store:
         reference.load(store, config.storage.prices, config.storage.mapping, config.storage.content.keys)
         content.apply(config.storage.content, store)
         _load_registry(config, store)
+        store.flush()
     except BaseException:
         store.close()
         raise
@@ -187,6 +190,7 @@ class Hub:
             Periodic("content policy", policy.check, content.LOOK_SECONDS if config.storage.content.policy_file else 0),
             Periodic("registry", keeper.check, config.storage.registry.check_seconds),
             Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
+            Periodic("checkpoint", store.flush, _CHECKPOINT_SECONDS),
         ]
 
     def _producer(self, metrics: KafkaMetrics) -> KafkaIntake | None:

@@ -10,31 +10,16 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from storage.parts import Part, parts_of
 
 log = logging.getLogger(__name__)
 
 _LOGS = "deduplication_logs"
 _ADDED = "1"
-# https://clickhouse.com/docs/operations/system-tables/parts: partition, first and last block, level, mutation.
-_PART = re.compile(r"(?P<partition>.+?)_(?P<first>\d+)_(?P<last>\d+)_\d+(?:_\d+)?")
-
-
-@dataclass(frozen=True)
-class _Part:
-    partition: str
-    first: int
-    last: int
-
-    @classmethod
-    def parse(cls, name: str) -> _Part | None:
-        found = _PART.fullmatch(name)
-        return cls(found["partition"], int(found["first"]), int(found["last"])) if found else None
-
-    def covers(self, other: _Part) -> bool:
-        """Whether it is `other`, or was merged from it and its neighbours."""
-        return self.partition == other.partition and self.first <= other.first and other.last <= self.last
+# What a loss of power has left of a line, zeros mostly, would keep the engine from reading those behind it.
+_LINE = re.compile(r"\d+\t[^\t\0]+\t[^\t\0]+\n")
 
 
 def forget_missing_parts(directory: Path) -> int:
@@ -47,12 +32,12 @@ def forget_missing_parts(directory: Path) -> int:
 
 
 def _correct(path: Path) -> int:
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     if not lines:
         return 0
     table = path.parent.parent
-    parts = [part for each in table.iterdir() if not each.name.startswith("tmp_") and (part := _Part.parse(each.name))]
-    kept = [line for line in lines if not _is_missing(line, parts)]
+    parts = list(parts_of(table).values())
+    kept = [line for line in lines if _LINE.fullmatch(line) and not _is_missing(line, parts)]
     if len(kept) < len(lines):
         draft = table / f"tmp_{path.name}"  # of such names the engine takes no notice
         draft.write_text("".join(kept), encoding="utf-8")
@@ -60,7 +45,7 @@ def _correct(path: Path) -> int:
     return len(lines) - len(kept)
 
 
-def _is_missing(line: str, parts: list[_Part]) -> bool:
+def _is_missing(line: str, parts: list[Part]) -> bool:
     operation, _, rest = line.partition("\t")
-    part = _Part.parse(rest.partition("\t")[0])
+    part = Part.parse(rest.partition("\t")[0])
     return operation == _ADDED and part is not None and not any(each.covers(part) for each in parts)

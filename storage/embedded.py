@@ -7,11 +7,13 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from storage import checkpoint
 from storage.deduplication import forget_missing_parts
 from storage.ownership import DirectoryLock, Owner, StoreBusy, read_owner
 from storage.pool import Gate, Pool
@@ -126,6 +128,8 @@ class EmbeddedStore:
         self.limits = limits or Limits()
         self.database = DATABASE
         self.dictionary_source = f"DB {quote(DATABASE)}"
+        self._flushing = threading.Lock()
+        self._closed = False
         self._lock = _own(self.path)
         try:
             self._open()
@@ -139,7 +143,9 @@ class EmbeddedStore:
             address += f"?max_server_memory_usage={self.limits.engine_memory_bytes}"
         self._address = address
         try:
+            checkpoint.restore(self.path)
             forget_missing_parts(self.path)
+            self.flush()
         except OSError as error:
             raise StoreError(f"cannot open the embedded store in {self.path}: {error}") from error
         control = Handle(address, "default")
@@ -237,7 +243,15 @@ class EmbeddedStore:
         self._lock.write(url)
 
     def flush(self) -> None:
-        """Write the file system of the directory to its disk: far cheaper than an fsync of every file of every insert."""
+        """Write the file system of the directory to its disk: far cheaper than an fsync of every file of every insert. What
+        is there then is what the store goes back to after a loss of power. Thread-safe."""
+        with self._flushing:
+            if self._closed:  # and noted; the directory may be another's by now
+                self._sync()
+            else:
+                checkpoint.take(self.path, self._sync)
+
+    def _sync(self) -> None:
         fd = os.open(self.path, os.O_RDONLY)
         try:
             if sys.platform == "linux" and _LIBC.syncfs(fd) != 0:
@@ -249,7 +263,11 @@ class EmbeddedStore:
         self._guests.close()
         for pool in (self._own_readers, self._readers, self._writers, self._control):
             pool.close(Handle.close)
-        self._lock.release()
+        if not self._closed:
+            with suppress(StoreError, OSError):
+                self.flush()
+            self._closed = True
+            self._lock.release()
 
 
 def _own(path: Path) -> DirectoryLock:

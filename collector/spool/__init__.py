@@ -1,8 +1,10 @@
 """Batches on disk before they are in the store: encrypted, checked, bounded, replayed in order."""
 
 from collector.spool.cipher import Cipher, KeyFileError, open_key
+from collector.spool.files import SpoolFull
 from collector.spool.segment import SpoolDamaged, SpoolError
-from collector.spool.spool import Spool, SpoolFull, SpoolSettings
+from collector.spool.settings import SpoolSettings
+from collector.spool.spool import Spool
 
 __all__ = [
     "Cipher",

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
+from storage.disk import fsync_directory
+
 KEY_BYTES = 32
 KEY_ID_BYTES = 8
 _NONCE_BYTES = 12
@@ -91,3 +93,4 @@ def _create(path: Path) -> None:
         pass
     finally:
         draft.unlink()
+    fsync_directory(path.parent)

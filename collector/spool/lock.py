@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from collector.spool.segment import SpoolError
+from storage.disk import fsync_directory
 from storage.ownership import try_lock
 
 LOCK_FILE = "lock"
@@ -21,6 +22,7 @@ class DirectoryLock:
         """Raises SpoolError."""
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fsync_directory(directory.parent)
             self._fd = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise SpoolError(f"collector.spool.path: cannot use {directory}: {error.strerror or error}") from error

@@ -14,6 +14,7 @@ from collector.spool.segment import (
     read_payload,
     scan,
 )
+from storage.boot import boot_id
 
 _BOOT_FILE = "boot_id"
 
@@ -26,23 +27,15 @@ def private(path: str, flags: int) -> int:
 def note_boot(directory: Path) -> None:
     """Remember in which run of the machine the spool is used."""
     with open(directory / _BOOT_FILE, "w", encoding="ascii", opener=private) as file:
-        file.write(_boot_id())
+        file.write(boot_id())
 
 
 def is_same_boot(directory: Path) -> bool:
     """Whether the machine has been running since the last `note_boot`."""
     try:
-        return (directory / _BOOT_FILE).read_text(encoding="ascii") == _boot_id()
+        return (directory / _BOOT_FILE).read_text(encoding="ascii") == boot_id()
     except OSError:
         return False
-
-
-def _boot_id() -> str:
-    """Another one after every start of the machine; '' where the system has none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 def check_segment(path: Path, found: Scan, key_id: bytes, *, last: bool) -> None:

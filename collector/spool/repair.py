@@ -25,11 +25,11 @@ from collector.spool.segment import (
     Record,
     Scan,
     SpoolError,
-    fsync_directory,
     read_payload,
     scan,
     write_all,
 )
+from storage.disk import fsync_directory
 
 DAMAGED_SUFFIX = ".damaged"
 _DRAFT_SUFFIX = ".repaired"

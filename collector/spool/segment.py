@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from collector.spool.cipher import KEY_ID_BYTES
+from storage.disk import fsync_directory
 
 SUFFIX = ".spool"
 SETTLED_SUFFIX = ".settled"
@@ -193,15 +194,6 @@ def _markers(file: BinaryIO, position: int, size: int) -> Iterator[int]:
             yield position + at
             at = data.find(_MARKER, at + 1)
         position += max(len(data) - len(_MARKER) + 1, 1)
-
-
-def fsync_directory(path: Path) -> None:
-    """Make new and removed names in `path` durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def write_all(fd: int, *parts: bytes) -> None:

@@ -46,9 +46,8 @@ def opened(directory: Path, limits: SpoolSettings = UNLIMITED, cipher: Cipher = 
 
 def crash_of(spool: Spool) -> None:
     """The process is gone: its files are closed, and its lock with them."""
-    if not spool._broken:
-        spool._broken = "crashed"
-        os.close(spool._fd)
+    if not spool._files.broken:
+        spool._files.abandon("crashed")
         spool._directory_lock.release()
 
 
@@ -582,8 +581,9 @@ def test_after_a_restart_of_the_machine_what_was_settled_is_handed_out_again(
     first, second = (spool.append(Signal.TRACES, accepted(b"x")) for _ in range(2))
     spool.settle(first)
     assert opened(tmp_path).waiting() == [second.sequence]
-    monkeypatch.setattr("collector.spool.recovery._boot_id", lambda: "another")
+    monkeypatch.setattr("collector.spool.recovery.boot_id", lambda: "another")
     assert opened(tmp_path).waiting() == [first.sequence, second.sequence]
+    assert opened(tmp_path).waiting() == [first.sequence, second.sequence], "killed before it was inserted again"
 
 
 def test_files_go_only_when_the_store_is_on_its_disk(tmp_path: Path) -> None:

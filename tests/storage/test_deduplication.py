@@ -70,3 +70,12 @@ def test_a_note_is_kept_while_its_part_or_one_merged_from_it_exists(tmp_path: Pa
     notes.write_text(note + dropped)
     assert forget_missing_parts(tmp_path) == (0 if kept else 1)
     assert notes.read_text() == (note + dropped if kept else dropped)
+
+
+def test_what_a_loss_of_power_left_of_a_log_keeps_nothing_from_being_recognised(tmp_path: Path) -> None:
+    assert inserted(tmp_path, "1") == [1]
+    (log,) = tmp_path.glob("store/*/*/deduplication_logs/*.txt")
+    with log.open("ab") as file:
+        file.write(b"1\t1_2" + bytes(50))  # its size had reached the disk, its data had not
+    assert inserted(tmp_path, "3") == [1, 3]
+    assert inserted(tmp_path, "1", "3") == [1, 3]
