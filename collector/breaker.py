@@ -14,6 +14,7 @@ from typing import Any
 from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from collector.errors import fresh
 from collector.failures import Failure, classify, describe
 from storage.store import StoreError
 
@@ -66,7 +67,12 @@ class Breaker:
 
     def call(self, insert: Callable[[], None]) -> None:
         """Run `insert`, again where that may help. Raises what the last attempt raised."""
-        self._retrying(self._once, insert)
+        try:
+            self._retrying(self._once, insert)
+        except StoreError as error:
+            # Retrying and circuit keep it: without the frames that it went through, which hold the batch.
+            error.__traceback__ = error.__cause__ = error.__context__ = None
+            raise fresh(error) from None
 
     def _once(self, insert: Callable[[], None]) -> None:
         with self._circuit:

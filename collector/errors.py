@@ -3,6 +3,10 @@ a sentence that names the remedy."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
+
 
 class HubError(Exception):
     """Base of every error that is meant for the sender's eyes."""
@@ -39,3 +43,11 @@ class Unavailable(HubError):
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+def fresh(error: E) -> E:
+    """The same error, to be raised in its place: what was raised holds the frames that it went through. Where these or others
+    hold the error, as the result of a future say, all that is in the frames would stay in memory with it."""
+    copy = error.__class__.__new__(error.__class__, *error.args)
+    copy.__dict__.update(error.__dict__)
+    return copy

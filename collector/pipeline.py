@@ -16,7 +16,7 @@ from collector.dead_letters import DeadLetter, DeadLetters
 from collector.delivery import RETRY_SECONDS, Delivery, Waiting, earliest_deadline, overloaded
 from collector.duplicates import RecentRequests, digest_of
 from collector.envelope import check_framing
-from collector.errors import HubError, Overloaded, Unavailable
+from collector.errors import HubError, Overloaded, Unavailable, fresh
 from collector.failures import describe
 from collector.fairness import FairQueue, Share
 from collector.ledger import Entry, Ledger
@@ -360,5 +360,5 @@ class _Queue:
 
 def _acknowledgement(outcome: Outcome) -> Acknowledgement:
     if isinstance(outcome, HubError):
-        raise outcome
+        raise fresh(outcome)
     return outcome

@@ -84,7 +84,7 @@ class Writer:
         try:
             self._write(batch, written.outcomes)
         except StoreError as error:
-            written.error = error
+            written.error = error.with_traceback(None)  # its frames hold the batch
         except Exception as error:
             log.exception("writing a batch failed unexpectedly", extra={"requests": len(batch)})
             written.error = StoreError(f"unexpected: {error}")
@@ -97,7 +97,7 @@ class Writer:
         try:
             rest = self._not_stored_after_all(batch, written)
         except StoreError as error:
-            written.error = error
+            written.error = error.with_traceback(None)  # its frames hold the batch
             return written
         if rest:
             new = self.write(rest)
@@ -125,7 +125,7 @@ class Writer:
                     written.outcomes.update(half.outcomes)
                 written.error = next((half.error for half in halves if half.error is not None), None)
         except StoreError as error:
-            written.error = error
+            written.error = error.with_traceback(None)  # its frames hold the batch
         return written
 
     def _not_stored_after_all(self, batch: Sequence[Envelope], written: Written) -> list[Envelope]:

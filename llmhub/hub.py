@@ -16,6 +16,7 @@ from types import FrameType
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from collector import memory
 from collector.assembly import Collector
 from collector.errors import HubError
 from collector.gaps import Gaps
@@ -58,6 +59,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LAST_INSERT_SECONDS = 2.0
 # What others write into the store since then may be lost when the machine loses power.
 _CHECKPOINT_SECONDS = 30.0
+_MEMORY_SECONDS = 30.0
 # An update that is ended has changed nothing; the next start does it.
 _CANCEL_QUERIES = "KILL QUERY WHERE query_kind IN ('Select', 'Update') AND elapsed > 1 ASYNC"
 # Python's 700 make the garbage collector a tenth of the CPU time of small requests.
@@ -191,6 +193,7 @@ class Hub:
             Periodic("registry", keeper.check, config.storage.registry.check_seconds),
             Periodic("gaps", gaps.measure, config.gaps.interval_seconds),
             Periodic("checkpoint", store.flush, _CHECKPOINT_SECONDS),
+            Periodic("memory", memory.give_back, _MEMORY_SECONDS),
         ]
 
     def _producer(self, metrics: KafkaMetrics) -> KafkaIntake | None:

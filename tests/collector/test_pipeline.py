@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from collector.breaker import Breaker
 from collector.dead_letters import DeadLetters
 from collector.envelope import wrap
-from collector.errors import DeadLettered, InvalidRequest, Overloaded, Unavailable
+from collector.errors import DeadLettered, HubError, InvalidRequest, Overloaded, Unavailable
 from collector.metrics import CollectorMetrics
 from collector.pipeline import Acknowledgement, Pipeline, Signal
 from collector.protobuf import len_prefix
@@ -23,6 +25,7 @@ from collector.settings import PipelineSettings
 from collector.spool import Cipher
 from collector.writer import Writer
 from storage.embedded import EmbeddedStore
+from storage.store import StoreError
 from tests.collector.conftest import FAST, WithPipeline
 from tests.collector.flaky import SHORT_OF_MEMORY, FlakyStore
 from tests.collector.requests import SECOND, call, gauge, logs, span, traces
@@ -142,6 +145,25 @@ def test_a_malformed_request_is_named_and_the_rest_of_its_batch_is_stored(
     assert isinstance(outcomes[3], InvalidRequest)
     assert "resource_spans[0].scope_spans[0].spans[1]: byte" in str(outcomes[3])
     assert count(llm_store, "otel_traces", tenant) == 6
+
+
+def test_a_refused_request_is_not_kept_for_the_garbage_collector(with_pipeline: WithPipeline, tenant: str) -> None:
+    """Or a flood of them would stay in memory, bodies and all, until it comes."""
+
+    async def use(pipeline: Pipeline) -> int:
+        gc.collect()
+        gc.disable()
+        try:
+            with suppress(InvalidRequest):
+                await pipeline.submit(Signal.TRACES, tenant, with_a_cut_span())
+            await pipeline.flush()
+            return sum(
+                isinstance(each, HubError | StoreError) and bool(each.__traceback__) for each in gc.get_objects()
+            )
+        finally:
+            gc.enable()
+
+    assert with_pipeline(use) == 0
 
 
 def test_a_sender_of_nothing_but_malformed_requests_costs_one_insert_more(

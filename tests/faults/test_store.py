@@ -71,7 +71,8 @@ def test_however_the_server_fails_senders_are_acknowledged_and_nothing_is_lost_o
             time.sleep(1)
     assert not load.unexpected
     check(remote.hub, load.acknowledged, service, in_database(server.hub, "other"))
-    assert resident_bytes(remote.hub) < memory + MORE_MEMORY_BYTES
+    # What is free goes back to the system every half minute.
+    assert until(lambda: resident_bytes(remote.hub) < memory + MORE_MEMORY_BYTES, 45), resident_bytes(remote.hub)
 
 
 def test_a_server_that_fails_every_now_and_then_gets_everything_once(
