@@ -248,8 +248,11 @@ class EmbeddedStore:
         with self._flushing:
             if self._closed:  # and noted; the directory may be another's by now
                 self._sync()
-            else:
+                return
+            try:
                 checkpoint.take(self.path, self._sync)
+            except OSError as error:
+                raise StoreError(f"cannot write {self.path} to its disk: {error.strerror or error}") from error
 
     def _sync(self) -> None:
         fd = os.open(self.path, os.O_RDONLY)
@@ -264,7 +267,7 @@ class EmbeddedStore:
         for pool in (self._own_readers, self._readers, self._writers, self._control):
             pool.close(Handle.close)
         if not self._closed:
-            with suppress(StoreError, OSError):
+            with suppress(StoreError):
                 self.flush()
             self._closed = True
             self._lock.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,4 +37,4 @@ def tables(directory: Path) -> Iterator[Path]:
 
 def parts_of(table: Path) -> dict[str, Part]:
     """Those that are in its directory, by name. Raises OSError."""
-    return {each.name: part for each in table.iterdir() if (part := Part.parse(each.name))}
+    return {name: part for name in os.listdir(table) if (part := Part.parse(name))}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage import checkpoint
-from storage.embedded import EmbeddedStore
+from tests.storage.test_deduplication import inserted
 
 TABLE = "store/abc/abcdef"
 
@@ -127,9 +127,7 @@ def test_a_flush_that_fails_leaves_the_last_checkpoint(tmp_path: Path, restarted
 
 
 def test_what_a_store_has_is_flushed_when_it_is_closed(tmp_path: Path, restarted: Callable[[], None]) -> None:
-    store = EmbeddedStore(tmp_path)
-    store.execute("CREATE TABLE numbers (x UInt64) ENGINE = MergeTree ORDER BY x")
-    store.insert("numbers", b"7", fmt="TSV")
-    store.close()
+    assert inserted(tmp_path, "7") == [7]
     restarted()
     assert checkpoint.restore(tmp_path) == 0
+    assert inserted(tmp_path) == [7]
