@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -27,14 +26,12 @@ from benchmarks.processes import (
     Generator,
     Hub,
     Watched,
-    disk_bytes,
     fresh_directory,
     generator,
-    rest,
+    measure,
     rotel_version,
     running_hub,
     running_rotel,
-    stored_rows,
     wait_for,
 )
 from benchmarks.result import Limit, Result, heading, lines, ratios, write_json
@@ -68,31 +65,10 @@ def _complaints(log: Path) -> Iterator[str]:
 def _measure(
     way: str, workload: Workload, limit: Limit, load: Generator, hub: Hub, processes: Sequence[Watched]
 ) -> Result:
-    """Warm up, let everything come to rest, send, wait until all of it is stored and merged, and look at the meters."""
+    """Warm up, then measure."""
     warm = load.send(limit.warm_up())
     wait_for(hub.rows, warm.spans)
-    rest(hub.rows)
-    stored, calls = stored_rows(hub.rows)
-    used = [process.cpu_seconds() for process in processes]
-    started = time.perf_counter()
-    sent = load.send(limit)
-    wait_for(hub.rows, stored + sent.spans)
-    commit_seconds = time.perf_counter() - started
-    merge_seconds = rest(hub.rows)
-    spent = [process.cpu_seconds() - before for process, before in zip(processes, used, strict=True)]
-    now, calls_now = stored_rows(hub.rows)
-    return Result(
-        workload=workload.name,
-        way=way,
-        sent=sent,
-        committed=now - stored,
-        calls=calls_now - calls,
-        commit_seconds=commit_seconds,
-        cpu={p.name: seconds * 1e6 / max(1, now - stored) for p, seconds in zip(processes, spent, strict=True)},
-        peak_rss={process.name: process.peak_rss() for process in processes},
-        disk=disk_bytes(hub.rows),
-        merge_seconds=merge_seconds,
-    )
+    return measure(way, workload, hub.rows, processes, lambda: load.send(limit))
 
 
 WAYS = {"hub": measure_hub, "rotel": measure_rotel, "naive": measure_naive, "native": measure_native}

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from benchmarks.load import Requests, Sent, Workload
-from benchmarks.processes import BenchmarkError, Query, Watched, disk_bytes, fresh_directory, rest, stored_rows
+from benchmarks.processes import BenchmarkError, Query, Watched, fresh_directory, measure
 from benchmarks.result import Limit, Result
 from collector.settings import PipelineSettings
 from llmhub.config import Config
@@ -115,11 +115,19 @@ def _measure_inserts(
     inserts: int = 1,
 ) -> Result:
     """`inserts` at a time; making up the batches counts, about 1 us a span."""
-    process, requests = Watched(way, os.getpid()), batch_requests(workload)
     insert(next(batches))
-    rest(query)
-    stored, calls = stored_rows(query)
-    sent, used, started = Sent(), process.cpu_seconds(), time.perf_counter()
+    send = partial(_send, workload, limit, batches, insert, inserts)
+    return measure(way, workload, query, [Watched(way, os.getpid())], send)
+
+
+def _send(
+    workload: Workload,
+    limit: Limit,
+    batches: Iterator[Sequence[bytes]],
+    insert: Callable[[Sequence[bytes]], None],
+    inserts: int,
+) -> Sent:
+    requests, sent, started = batch_requests(workload), Sent(), time.perf_counter()
     with ThreadPoolExecutor(inserts) as pool:
         under_way: set[Future[None]] = set()
         while time.perf_counter() - started < limit.seconds and not 0 < limit.spans <= sent.spans:
@@ -135,21 +143,7 @@ def _measure_inserts(
         for each in under_way:
             each.result()
     sent.seconds = time.perf_counter() - started
-    merge_seconds = rest(query)
-    cpu = process.cpu_seconds() - used
-    now, calls_now = stored_rows(query)
-    return Result(
-        workload=workload.name,
-        way=way,
-        sent=sent,
-        committed=now - stored,
-        calls=calls_now - calls,
-        commit_seconds=sent.seconds,
-        cpu={way: cpu * 1e6 / (now - stored)},
-        peak_rss={way: process.peak_rss()},
-        disk=disk_bytes(query),
-        merge_seconds=merge_seconds,
-    )
+    return sent
 
 
 def _json_rows(batch: Sequence[bytes]) -> bytes:

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from benchmarks.load import Sent, Workload
-from benchmarks.result import Limit
+from benchmarks.result import Limit, Result
 
 ROOT = Path(__file__).resolve().parent.parent
 USER = {"X-ClickHouse-User": "bench", "X-ClickHouse-Key": "bench"}
@@ -228,6 +228,34 @@ def rest(query: Query) -> float:
         if query("SELECT count() AS merges FROM system.merges")[0]["merges"] not in (0, "0"):
             quiet_since = time.monotonic()
     return quiet_since - started
+
+
+def measure(
+    way: str, workload: Workload, query: Query, processes: Sequence[Watched], send: Callable[[], Sent]
+) -> Result:
+    """Let everything come to rest, `send`, wait until all of it is stored and merged, and look at the meters."""
+    rest(query)
+    stored, calls = stored_rows(query)
+    used = [process.cpu_seconds() for process in processes]
+    started = time.perf_counter()
+    sent = send()
+    wait_for(query, stored + sent.spans)
+    commit_seconds = time.perf_counter() - started
+    merge_seconds = rest(query)
+    spent = [process.cpu_seconds() - before for process, before in zip(processes, used, strict=True)]
+    now, calls_now = stored_rows(query)
+    return Result(
+        workload=workload.name,
+        way=way,
+        sent=sent,
+        committed=now - stored,
+        calls=calls_now - calls,
+        commit_seconds=commit_seconds,
+        cpu={p.name: seconds * 1e6 / max(1, now - stored) for p, seconds in zip(processes, spent, strict=True)},
+        peak_rss={process.name: process.peak_rss() for process in processes},
+        disk=disk_bytes(query),
+        merge_seconds=merge_seconds,
+    )
 
 
 def disk_bytes(query: Query) -> dict[str, float]:

@@ -64,6 +64,10 @@ class Written:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     error: StoreError | None = None
 
+    def fail(self, error: StoreError) -> None:
+        """Without the frames that it went through: they hold the batch, and this, which would hold them."""
+        self.error = error.with_traceback(None)
+
 
 class Writer:
     """Writes batches, blocking. Thread-safe as far as the store is."""
@@ -84,7 +88,7 @@ class Writer:
         try:
             self._write(batch, written.outcomes)
         except StoreError as error:
-            written.error = error.with_traceback(None)  # its frames hold the batch
+            written.fail(error)
         except Exception as error:
             log.exception("writing a batch failed unexpectedly", extra={"requests": len(batch)})
             written.error = StoreError(f"unexpected: {error}")
@@ -97,7 +101,7 @@ class Writer:
         try:
             rest = self._not_stored_after_all(batch, written)
         except StoreError as error:
-            written.error = error.with_traceback(None)  # its frames hold the batch
+            written.fail(error)
             return written
         if rest:
             new = self.write(rest)
@@ -125,7 +129,7 @@ class Writer:
                     written.outcomes.update(half.outcomes)
                 written.error = next((half.error for half in halves if half.error is not None), None)
         except StoreError as error:
-            written.error = error.with_traceback(None)  # its frames hold the batch
+            written.fail(error)
         return written
 
     def _not_stored_after_all(self, batch: Sequence[Envelope], written: Written) -> list[Envelope]:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from storage import checkpoint
-from tests.faults.accounts import check, in_database
+from tests.faults.accounts import check
 from tests.faults.conftest import Restartable, Soak
 from tests.faults.disk import Ext4Disk, ext4_disk
 from tests.faults.load import Load, more
@@ -80,8 +80,8 @@ def calls(running: Restartable, service: str) -> int:
 
 def calls_of_spans(running: Restartable, service: str) -> int:
     """Spans that have to be in llm_calls."""
-    (row,) = in_database(running.hub, "llm")(
-        f"SELECT count() AS n FROM {{database}}otel_traces WHERE ServiceName = '{service}' "
+    (row,) = running.hub.rows(
+        f"SELECT count() AS n FROM otel_traces WHERE ServiceName = '{service}' "
         "AND mapContains(SpanAttributes, 'gen_ai.operation.name')"
     )
     return int(row["n"])
