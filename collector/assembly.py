@@ -15,6 +15,7 @@ from collector.dead_letters import DeadLetters
 from collector.delivery import Delivery
 from collector.ledger import Ledger
 from collector.leftovers import Leftovers
+from collector.letterbox import Letterbox
 from collector.metrics import CollectorMetrics
 from collector.pipeline import Pipeline
 from collector.replay import Replayer
@@ -58,7 +59,8 @@ class Collector:
         writer = Writer(store, self.breaker, self.dead_letters, self.metrics)
         self.delivery = Delivery(self.spool, writer, self.breaker, self.ledger, settings)
         self.leftovers = Leftovers(leftovers, cipher, settings.spool, writer, self.breaker, self.ledger)
-        self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, self.dead_letters, self.metrics, settings)
+        letterbox = Letterbox(self.dead_letters, store.flush)
+        self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, letterbox, self.metrics, settings)
         self.replayer = Replayer(store, self.dead_letters, self.pipeline, self.spool)
         self.canary = Canary(store, self.pipeline.submit, self.metrics, settings.canary_seconds)
         self._show()

@@ -86,8 +86,8 @@ class DeadLetters:
         )
 
     def purge(self, request_ids: Iterable[int]) -> int:
-        """Remove them for good, and say how many there were. That there were such requests stays known for as long as
-        requests are."""
+        """Remove them for good, a loss of power included, and say how many there were. That there were such requests stays
+        known for as long as requests are."""
         ids = ", ".join(str(int(each)) for each in request_ids)
         if not ids:
             return 0
@@ -97,6 +97,7 @@ class DeadLetters:
             f"SELECT request_id, tenant, signal, received_at FROM dead_letters FINAL WHERE request_id IN ({ids})"
         )
         self._store.execute(f"DELETE FROM dead_letters WHERE request_id IN ({ids})")
+        self._store.flush()
         return found
 
     def _ids(self, condition: str, **params: str) -> list[int]:

@@ -12,7 +12,7 @@ from functools import cache
 from math import inf
 from typing import TypeVar
 
-from collector.dead_letters import DeadLetter, DeadLetters
+from collector.dead_letters import DeadLetter
 from collector.delivery import RETRY_SECONDS, Delivery, Waiting, earliest_deadline, overloaded
 from collector.duplicates import RecentRequests, digest_of
 from collector.envelope import check_framing
@@ -20,6 +20,7 @@ from collector.errors import HubError, Overloaded, Unavailable, fresh
 from collector.failures import describe
 from collector.fairness import FairQueue, Share
 from collector.ledger import Entry, Ledger
+from collector.letterbox import Letterbox
 from collector.metrics import CollectorMetrics
 from collector.settings import PipelineSettings
 from collector.signals import Signal
@@ -60,14 +61,14 @@ class Pipeline:
         delivery: Delivery,
         spool: Spool,
         ledger: Ledger,
-        dead_letters: DeadLetters,
+        letterbox: Letterbox,
         metrics: CollectorMetrics,
         settings: PipelineSettings,
     ) -> None:
         self._delivery = delivery
         self._spool = spool
         self._ledger = ledger
-        self._dead_letters = dead_letters
+        self._letterbox = letterbox
         self._metrics = metrics
         # Finding an instrument by its labels takes longer than counting with it.
         self._received_bytes = cache(metrics.received_bytes.labels)
@@ -119,14 +120,14 @@ class Pipeline:
 
     async def dead_letter(self, signal: Signal, tenant: str, body: bytes, reason: str) -> None:
         """Keep bytes that a receiver cannot make a request of, where there is no sender to refuse them to. Returns when
-        they are stored; raises Unavailable when they are not."""
+        they are on the store's disk; raises Unavailable when they are not."""
         letter = DeadLetter(
             secrets.randbits(FIRST_ID_BITS), tenant, signal, time.time_ns(), reason, 0, body, digest_of(signal, tenant, body)
         )  # fmt: skip
         self._ledger.record(tenant, signal, Entry.RECEIVED)
         self._ledger.under_way([(tenant, signal)], 1)
         try:
-            await asyncio.to_thread(self._dead_letters.keep, [letter])
+            await self._letterbox.keep(letter)
         except StoreError as error:
             self._ledger.refuse(tenant, signal, "unavailable")
             log.error("a dead letter could not be kept", extra={"error": describe(error)})

@@ -109,17 +109,23 @@ class Pricing:
     def override(self, document: str) -> PricingReport:
         """Add an override, given as JSON, and price with it. Raises StoreError, PriceError."""
         add_override(self._store, self._settings, parse_override(document))
-        return self.run_once()
+        return self._run_to_disk()
 
     def remove_override(self, override_id: str) -> PricingReport:
         """Remove an override that was added. Raises StoreError, PriceError."""
         remove_override(self._store, override_id)
-        return self.run_once()
+        return self._run_to_disk()
 
     def refresh(self, document: str, source: str) -> PricingReport:
         """Take over another price list, the text of genai-prices' data.json. Raises StoreError, PriceError."""
         store_list(self._store, document, source)
-        return self.run_once()
+        return self._run_to_disk()
+
+    def _run_to_disk(self) -> PricingReport:
+        """What an operator has set survives a loss of power."""
+        report = self.run_once()
+        self._store.flush()
+        return report
 
     def _state(self) -> dict[str, Any]:
         (row,) = self._store.rows(statement("pricing/state"))

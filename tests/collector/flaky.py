@@ -18,7 +18,7 @@ TOO_MANY_PARTS = StoreError.clickhouse(252, "TOO_MANY_PARTS", "Too many parts")
 class FlakyStore:
     """The real store. Inserts of telemetry fail with `error` while there is one and `matches` the data, before or
     (`late`) after they were committed, and wait for `gate`, which is closed at first if it `hangs`: `begun` counts those
-    that came to it. Its disk waits for `flush_gate`."""
+    that came to it. Its disk waits for `flush_gate`, and `flushes` counts what has reached it."""
 
     def __init__(
         self, store: EmbeddedStore, error: Exception | None = None, *, late: bool = False, hangs: bool = False
@@ -32,6 +32,7 @@ class FlakyStore:
         self.gate = threading.Event()
         if not hangs:
             self.gate.set()
+        self.flushes = 0
         self.flush_gate = threading.Event()
         self.flush_gate.set()
 
@@ -51,6 +52,7 @@ class FlakyStore:
     def flush(self) -> None:
         self.flush_gate.wait(20)
         self._store.flush()
+        self.flushes += 1
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -21,6 +21,7 @@ from storage.embedded import EmbeddedStore
 from storage.overrides import PriceOverride, PriceSettings
 from storage.price_store import PriceError
 from tests.collector.crashing import Crash, Crashing
+from tests.collector.flaky import FlakyStore
 from tests.storage.test_prices import insert, insert_call
 
 JUNE = datetime(2026, 6, 1, tzinfo=UTC)
@@ -107,6 +108,16 @@ def test_an_override_prices_the_calls_that_waited_for_it_and_no_others(
     assert costs(llm_store, f"{tenant}-priced") == [2.5]
     with pytest.raises(PriceError, match="prices list"):
         pricing.override(PriceOverride("openai", "no-such-model", discount=0.1).document())
+
+
+def test_what_an_operator_has_set_is_on_the_disk_when_the_command_ends(llm_store: EmbeddedStore, tenant: str) -> None:
+    store = FlakyStore(llm_store)
+    pricing = Pricing(store, PriceSettings())
+    override = PriceOverride("openai", "gpt-4o", tenant=tenant, input=1.0)
+    pricing.override(override.document())
+    assert store.flushes == 1
+    pricing.remove_override(override.id)
+    assert store.flushes == 2
 
 
 def test_what_another_process_changed_is_in_force_after_the_next_run(

@@ -196,6 +196,20 @@ def test_of_a_letter_that_is_good_in_part_the_rest_remains(
     assert stored(llm_store, tenant) == ["good"]
 
 
+def test_what_is_purged_stays_away_after_a_loss_of_power(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    store = FlakyStore(llm_store)
+
+    async def use(collector: Collector) -> None:
+        request_id = await keep(collector, tenant, b"x")
+        flushes = store.flushes
+        assert await asyncio.to_thread(collector.dead_letters.purge, [request_id]) == 1
+        assert store.flushes > flushes
+
+    with_collector(use, store=store)
+
+
 def test_bytes_that_no_sender_waits_for_become_a_dead_letter(
     with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
 ) -> None:
