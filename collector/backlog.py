@@ -12,7 +12,8 @@ from collector.breaker import Breaker
 
 log = logging.getLogger(__name__)
 
-# A batch that fails this often, while others are stored, is looked at request by request.
+# A batch that fails this often, others being stored between each two of its failures, is looked at request by request. It
+# makes way for others after as many.
 _SUSPICIOUS_FAILURES = 4
 # It makes way for so many others, and again after as many failures. Not for all of them: the store may have taken it without
 # saying so, and recognises it only among its last non_replicated_deduplication_window inserts.
@@ -34,7 +35,9 @@ class Backlog:
         self._replay = replay
         self._places: list[tuple[int, int]] = []
         self._failures: Counter[int] = Counter()
-        self._stored_since: dict[int, int] = {}
+        # How many had been stored when it failed last; how often that were more than when it had failed before.
+        self._stored_before: dict[int, int] = {}
+        self._failures_alone: Counter[int] = Counter()
         self._stored = 0
         self._drains: list[asyncio.Task[None] | None] = [None] * at_a_time
 
@@ -52,14 +55,17 @@ class Backlog:
     def failed(self, sequence: int) -> None:
         """The store has not taken the batch: it has another turn."""
         self._failures[sequence] += 1
-        self._stored_since.setdefault(sequence, self._stored)
+        if self._stored > self._stored_before.get(sequence, self._stored):
+            self._failures_alone[sequence] += 1
+        self._stored_before[sequence] = self._stored
         self.add(sequence)
 
     def stored(self, sequence: int) -> None:
         """The store has taken a batch, of the backlog or not."""
         self._stored += 1
         self._failures.pop(sequence, None)
-        self._stored_since.pop(sequence, None)
+        self._stored_before.pop(sequence, None)
+        self._failures_alone.pop(sequence, None)
 
     async def drained(self) -> None:
         """Wait until no batch waits."""
@@ -95,8 +101,7 @@ class Backlog:
                 await asyncio.sleep(min(0.1 * 2**doublings, self._breaker.recovery_seconds))
 
     async def _try(self, sequence: int) -> None:
-        others_stored = self._stored > self._stored_since.get(sequence, self._stored)
-        suspicious = others_stored and self._failures[sequence] >= _SUSPICIOUS_FAILURES
+        suspicious = self._failures_alone[sequence] >= _SUSPICIOUS_FAILURES - 1
         try:
             await self._replay(sequence, suspicious)
         except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start

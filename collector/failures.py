@@ -33,6 +33,26 @@ _BAD_DATA = {
 }
 _MEMORY_LIMIT_EXCEEDED = 241
 _TYPE_MISMATCH = 53
+# What ClickHouse may say halfway through a commit, and not because of the data.
+_SHORT_OF_SOMETHING = frozenset({
+    74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
+    75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+    76,  # CANNOT_OPEN_FILE
+    159,  # TIMEOUT_EXCEEDED
+    173,  # CANNOT_ALLOCATE_MEMORY
+    209,  # SOCKET_TIMEOUT
+    210,  # NETWORK_ERROR
+    236,  # ABORTED
+    _MEMORY_LIMIT_EXCEEDED,
+    242,  # TABLE_IS_READ_ONLY
+    243,  # NOT_ENOUGH_SPACE
+    252,  # TOO_MANY_PARTS
+    319,  # UNKNOWN_STATUS_OF_INSERT
+    394,  # QUERY_WAS_CANCELLED
+    439,  # CANNOT_SCHEDULE_TASK
+    499,  # S3_ERROR
+    999,  # KEEPER_EXCEPTION
+})  # fmt: skip
 _PERMANENT = frozenset({
     16,  # NO_SUCH_COLUMN_IN_TABLE
     20,  # NUMBER_OF_COLUMNS_DOESNT_MATCH
@@ -65,6 +85,11 @@ def describe(error: StoreError) -> str:
     if not error.code or (error.code in _PERMANENT and error.code != _TYPE_MISMATCH):
         return error.message
     return f"{error.name} (code {error.code})"
+
+
+def is_short_of_something(error: StoreError) -> bool:
+    """Whether ClickHouse has said no for want of time, memory, disk or network."""
+    return error.code in _SHORT_OF_SOMETHING
 
 
 def is_shortage(error: StoreError) -> bool:

@@ -16,7 +16,7 @@ from collector.breaker import Breaker
 from collector.dead_letters import DeadLetter, DeadLetters
 from collector.envelope import Envelope, parts
 from collector.errors import DeadLettered, HubError
-from collector.failures import Failure, classify, is_shortage
+from collector.failures import Failure, classify, is_short_of_something, is_shortage
 from collector.metrics import CollectorMetrics
 from collector.protobuf import explain
 from collector.rejects import rejected_part
@@ -99,7 +99,7 @@ class Writer:
         what is stored has to be looked up."""
         written = Written()
         try:
-            rest = self._not_stored_after_all(batch, written)
+            rest = self._without(batch, self._stored(batch), written)
         except StoreError as error:
             written.fail(error)
             return written
@@ -111,14 +111,20 @@ class Writer:
 
     def isolate(self, batch: Sequence[Envelope]) -> Written:
         """As `write`, for a batch that the store keeps refusing while it takes others: every error counts against the
-        data, until the requests at fault are alone."""
+        data, until the requests at fault are alone.
+
+        Not of one that ClickHouse has begun to commit before it was short of something: parts of it, with tokens of their
+        own, would be stored beside what is there. The same insert again makes that good."""
         written = self.write(batch)
         rest = [envelope for envelope in batch if envelope.request_id not in written.outcomes]
         if written.error is None or not rest:
             return written
         try:
+            stored = self._stored(rest)
+            if stored and is_short_of_something(written.error):
+                return written
             if not written.error.code:
-                rest = self._not_stored_after_all(rest, written)
+                rest = self._without(rest, stored, written)
             if not rest:
                 written.error = None
             elif len(rest) == 1:
@@ -132,14 +138,18 @@ class Writer:
             written.fail(error)
         return written
 
-    def _not_stored_after_all(self, batch: Sequence[Envelope], written: Written) -> list[Envelope]:
-        """Where ClickHouse has not said no but something on the way has, a balancer whose patience ends before each commit,
-        say: in other batches, with other tokens, what is stored would be stored again."""
+    def _stored(self, batch: Sequence[Envelope]) -> set[int]:
+        """The ids of those whose commit has at least begun: of all tables that an insert reaches, this is the first."""
         rows = self._store.rows(
             "SELECT request_id FROM ingest_requests WHERE request_id BETWEEN {first:UInt64} AND {last:UInt64}",
             params={"first": str(batch[0].request_id), "last": str(batch[-1].request_id)},
         )
-        stored = {row["request_id"] for row in rows}
+        return {row["request_id"] for row in rows}
+
+    def _without(self, batch: Sequence[Envelope], stored: set[int], written: Written) -> list[Envelope]:
+        """What of the batch is not stored after all. Where ClickHouse has not said no but something on the way has, a balancer
+        whose patience ends before each commit, say: in other batches, with other tokens, what is stored would be stored
+        again."""
         if there := [envelope for envelope in batch if envelope.request_id in stored]:
             written.outcomes.update(self._acknowledgements(there))
         return [envelope for envelope in batch if envelope.request_id not in stored]

@@ -81,6 +81,34 @@ def test_one_that_goes_on_failing_makes_way_for_some_others_however_far_apart_th
     assert replayed([1, 10, 200, 3_000, 40_000], {1: 5}) == [10, 200, 3_000, 40_000, 1]
 
 
+def suspected(stored_between: bool) -> list[bool]:
+    """Of a batch that fails seven times, whether each error counts against its data; another is stored after each, or not."""
+    seen: list[bool] = []
+
+    async def run() -> None:
+        async def replay(sequence: int, suspicious: bool) -> None:
+            seen.append(suspicious)
+            if len(seen) > 7:
+                backlog.stored(sequence)
+                return
+            backlog.failed(sequence)
+            if stored_between:
+                backlog.stored(1_000 + len(seen))
+
+        backlog = Backlog(Breaker(recovery_seconds=0.001), asyncio.Semaphore(1), 1, replay)
+        backlog.stored(999)
+        backlog.add(1)
+        await backlog.drained()
+
+    asyncio.run(run())
+    return seen
+
+
+def test_failures_count_against_the_data_when_others_are_stored_between_them_and_not_while_the_store_is_away() -> None:
+    assert suspected(stored_between=True) == [False] * 4 + [True] * 4
+    assert suspected(stored_between=False) == [False] * 8
+
+
 def test_a_long_backlog_costs_no_more_a_batch_than_a_short_one() -> None:
     """A store that is away for hours leaves a hundred thousand, and each start takes up all of them."""
     started = time.process_time()

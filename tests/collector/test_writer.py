@@ -1,0 +1,68 @@
+"""A batch that the store keeps refusing is taken apart, and never so that something is stored twice."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from prometheus_client import CollectorRegistry
+
+from collector.breaker import Breaker
+from collector.dead_letters import DeadLetters
+from collector.envelope import Envelope, wrap
+from collector.metrics import CollectorMetrics
+from collector.signals import Signal
+from collector.spool import Cipher
+from collector.writer import Acknowledgement, Writer
+from storage.embedded import EmbeddedStore
+from tests.collector.flaky import TOO_MANY_PARTS, FlakyStore
+from tests.collector.requests import span, traces
+
+COMMIT_BEGINS_WITH = "SELECT count() AS n FROM ingest_requests WHERE tenant = {t:String}"
+STORED = "SELECT SpanName AS name FROM otel_traces WHERE Tenant = {t:String} ORDER BY name"
+
+
+def writer(store: FlakyStore) -> Writer:
+    breaker = Breaker(recovery_seconds=0.01)
+    return Writer(store, breaker, DeadLetters(store, Cipher(bytes(32))), CollectorMetrics(CollectorRegistry()))
+
+
+def batch(tenant: str, *names: str) -> list[Envelope]:
+    first = uuid.uuid4().int >> 80
+    return [
+        wrap(Signal.TRACES, tenant, traces(span(name=name)).SerializeToString(), request_id=first + n, received_ns=time.time_ns())
+        for n, name in enumerate(names)
+    ]  # fmt: skip
+
+
+def stored(store: EmbeddedStore, tenant: str) -> list[str]:
+    return [row["name"] for row in store.rows(STORED, params={"t": tenant})]
+
+
+def test_a_batch_that_is_refused_after_its_commit_has_begun_is_not_taken_apart(
+    llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """Its parts would have other deduplication tokens."""
+    lying = FlakyStore(llm_store, TOO_MANY_PARTS, late=True)
+    whole = batch(tenant, "a", "b", "c", "d")
+    for _ in range(2):
+        written = writer(lying).isolate(whole)
+        assert written.outcomes == {}
+        assert written.error is not None
+    lying.error = None
+    assert set(writer(lying).write(whole).outcomes.values()) == {Acknowledgement()}
+    assert stored(llm_store, tenant) == ["a", "b", "c", "d"]
+
+
+def test_of_all_tables_that_an_insert_reaches_the_requests_are_committed_first(
+    llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """Where they are not, nothing is, and a batch may be taken apart."""
+    llm_store.execute("ALTER TABLE otel_traces ADD CONSTRAINT refuses CHECK SpanName != 'bad'")
+    try:
+        assert writer(FlakyStore(llm_store)).write(batch(tenant, "bad")).error is not None
+    finally:
+        llm_store.execute("ALTER TABLE otel_traces DROP CONSTRAINT refuses")
+    (row,) = llm_store.rows(COMMIT_BEGINS_WITH, params={"t": tenant})
+    assert row["n"] == 1
+    assert stored(llm_store, tenant) == []
