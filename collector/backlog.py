@@ -6,19 +6,32 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from enum import IntEnum
 from heapq import heappop, heappush, nsmallest
 
 from collector.breaker import Breaker
 
 log = logging.getLogger(__name__)
 
-# A batch that fails this often, others being stored between each two of its failures, is looked at request by request. It
-# makes way for others after as many.
-_SUSPICIOUS_FAILURES = 4
+# A batch makes way for others after so many failures.
+_PATIENCE = 4
 # It makes way for so many others, and again after as many failures. Not for all of them: the store may have taken it without
 # saying so, and recognises it only among its last non_replicated_deduplication_window inserts.
 _MAKES_WAY = 100
 _MOST_WAYS = 4
+
+
+class Suspicion(IntEnum):
+    """Whether it is the fault of its data that a batch is not stored, by how often it has failed although others had been
+    stored since it failed before."""
+
+    NONE = 0
+    STRONG = 3
+    CERTAIN = 16
+
+    @classmethod
+    def after(cls, failures: int) -> Suspicion:
+        return max(each for each in cls if each <= failures)
 
 
 class Backlog:
@@ -26,16 +39,20 @@ class Backlog:
     one event loop."""
 
     def __init__(
-        self, breaker: Breaker, slots: asyncio.Semaphore, at_a_time: int, replay: Callable[[int, bool], Awaitable[None]]
+        self,
+        breaker: Breaker,
+        slots: asyncio.Semaphore,
+        at_a_time: int,
+        replay: Callable[[int, Suspicion], Awaitable[None]],
     ) -> None:
-        """`replay` inserts the batch of a sequence number and reports to `stored` or `failed`; with True every error counts
-        against its data. `slots` are the rights to insert."""
+        """`replay` inserts the batch of a sequence number and reports to `stored` or `failed`. `slots` are the rights to
+        insert."""
         self._breaker = breaker
         self._slots = slots
         self._replay = replay
         self._places: list[tuple[int, int]] = []
         self._failures: Counter[int] = Counter()
-        # How many had been stored when it failed last; how often that were more than when it had failed before.
+        # Of each that has failed: how many others had been stored by then, and how often those were more than before.
         self._stored_before: dict[int, int] = {}
         self._failures_alone: Counter[int] = Counter()
         self._stored = 0
@@ -83,7 +100,7 @@ class Backlog:
         return [drain for drain in self._drains if drain is not None and not drain.done()]
 
     def _place(self, sequence: int) -> int:
-        ways = min(self._failures[sequence] // _SUSPICIOUS_FAILURES, _MOST_WAYS)
+        ways = min(self._failures[sequence] // _PATIENCE, _MOST_WAYS)
         before = nsmallest(ways * _MAKES_WAY, self._places)
         return max(sequence, before[-1][0] + 1) if before else sequence
 
@@ -101,9 +118,8 @@ class Backlog:
                 await asyncio.sleep(min(0.1 * 2**doublings, self._breaker.recovery_seconds))
 
     async def _try(self, sequence: int) -> None:
-        suspicious = self._failures_alone[sequence] >= _SUSPICIOUS_FAILURES - 1
         try:
-            await self._replay(sequence, suspicious)
+            await self._replay(sequence, Suspicion.after(self._failures_alone[sequence]))
         except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start
             log.exception("a batch could not be taken from the spool; it is tried again")
             self.failed(sequence)

@@ -8,9 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ParamSpec, TypeVar
 
-from collector.backlog import Backlog
+from collector.backlog import Backlog, Suspicion
 from collector.breaker import Breaker
 from collector.envelope import Envelope
 from collector.errors import HubError, Overloaded, Unavailable
@@ -322,7 +323,7 @@ class Delivery:
         if self._removal is None or self._removal.done():
             self._removal = asyncio.create_task(asyncio.to_thread(self._spool.remove_settled))
 
-    async def _replay(self, sequence: int, suspicious: bool) -> None:
+    async def _replay(self, sequence: int, suspicion: Suspicion) -> None:
         await self._stop_growth(sequence)
         try:
             batch = await self._on_disk(self._spool.read, sequence)
@@ -333,7 +334,9 @@ class Delivery:
             return
         if not batch.whole:
             log.error("a part of a batch in the spool cannot be read; it stays there", extra={"batch": sequence})
-        write = self._writer.isolate if suspicious else self._writer.write if batch.whole else self._writer.write_rest
+        write = self._writer.write if batch.whole else self._writer.write_rest
+        if suspicion:
+            write = partial(self._writer.isolate, at_any_price=suspicion is Suspicion.CERTAIN)
         await self._settle(batch, await self._run(self._inserts, write, batch.envelopes))
 
     async def _on_disk(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -109,19 +109,19 @@ class Writer:
             written.error = new.error
         return written
 
-    def isolate(self, batch: Sequence[Envelope]) -> Written:
+    def isolate(self, batch: Sequence[Envelope], *, at_any_price: bool = False) -> Written:
         """As `write`, for a batch that the store keeps refusing while it takes others: every error counts against the
         data, until the requests at fault are alone.
 
-        Not of one that ClickHouse has begun to commit before it was short of something: parts of it, with tokens of their
-        own, would be stored beside what is there. The same insert again makes that good."""
+        Unless `at_any_price`, one stays whole that ClickHouse has begun to commit before it was short of something: parts of
+        it, with tokens of their own, would be stored beside what is there. The same insert again makes that good."""
         written = self.write(batch)
         rest = [envelope for envelope in batch if envelope.request_id not in written.outcomes]
         if written.error is None or not rest:
             return written
         try:
             stored = self._stored(rest)
-            if stored and is_short_of_something(written.error):
+            if stored and is_short_of_something(written.error) and not at_any_price:
                 return written
             if not written.error.code:
                 rest = self._without(rest, stored, written)
@@ -130,7 +130,8 @@ class Writer:
             elif len(rest) == 1:
                 self._give_up(rest[0], written)
             else:
-                halves = [self.isolate(half) for half in (rest[: len(rest) // 2], rest[len(rest) // 2 :])]
+                middle = len(rest) // 2
+                halves = [self.isolate(half, at_any_price=at_any_price) for half in (rest[:middle], rest[middle:])]
                 for half in halves:
                     written.outcomes.update(half.outcomes)
                 written.error = next((half.error for half in halves if half.error is not None), None)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from collector.backlog import Backlog
+from collector.backlog import Backlog, Suspicion
 from collector.breaker import Breaker
 
 
@@ -16,7 +16,7 @@ def replayed(sequences: list[int], fails: dict[int, int]) -> list[int]:
     order: list[int] = []
 
     async def run() -> None:
-        async def replay(sequence: int, suspicious: bool) -> None:
+        async def replay(sequence: int, suspicion: Suspicion) -> None:
             if fails.get(sequence, 0):
                 fails[sequence] -= 1
                 backlog.failed(sequence)
@@ -37,7 +37,7 @@ def test_as_many_are_inserted_at_the_same_time_as_there_are_threads_and_one_whil
     async def run(closed: bool) -> int:
         under_way = most = 0
 
-        async def replay(sequence: int, suspicious: bool) -> None:
+        async def replay(sequence: int, suspicion: Suspicion) -> None:
             nonlocal under_way, most
             under_way += 1
             most = max(most, under_way)
@@ -81,14 +81,14 @@ def test_one_that_goes_on_failing_makes_way_for_some_others_however_far_apart_th
     assert replayed([1, 10, 200, 3_000, 40_000], {1: 5}) == [10, 200, 3_000, 40_000, 1]
 
 
-def suspected(stored_between: bool) -> list[bool]:
-    """Of a batch that fails seven times, whether each error counts against its data; another is stored after each, or not."""
-    seen: list[bool] = []
+def suspected(stored_between: bool, failures: int = 20) -> list[Suspicion]:
+    """Of a batch that fails so often, each time it is tried; another is stored after each failure, or not."""
+    seen: list[Suspicion] = []
 
     async def run() -> None:
-        async def replay(sequence: int, suspicious: bool) -> None:
-            seen.append(suspicious)
-            if len(seen) > 7:
+        async def replay(sequence: int, suspicion: Suspicion) -> None:
+            seen.append(suspicion)
+            if len(seen) > failures:
                 backlog.stored(sequence)
                 return
             backlog.failed(sequence)
@@ -105,8 +105,9 @@ def suspected(stored_between: bool) -> list[bool]:
 
 
 def test_failures_count_against_the_data_when_others_are_stored_between_them_and_not_while_the_store_is_away() -> None:
-    assert suspected(stored_between=True) == [False] * 4 + [True] * 4
-    assert suspected(stored_between=False) == [False] * 8
+    grows = [Suspicion.NONE] * 4 + [Suspicion.STRONG] * 13 + [Suspicion.CERTAIN] * 4
+    assert suspected(stored_between=True) == grows
+    assert suspected(stored_between=False) == [Suspicion.NONE] * 21
 
 
 def test_a_long_backlog_costs_no_more_a_batch_than_a_short_one() -> None:

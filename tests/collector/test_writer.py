@@ -54,6 +54,18 @@ def test_a_batch_that_is_refused_after_its_commit_has_begun_is_not_taken_apart(
     assert stored(llm_store, tenant) == ["a", "b", "c", "d"]
 
 
+def test_a_batch_that_is_at_fault_for_certain_is_taken_apart_at_any_price(
+    llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """A store that never has enough memory for it, say: it must not stay in the spool for ever."""
+    small = FlakyStore(llm_store, TOO_MANY_PARTS, late=True)
+    whole = batch(tenant, "a", "b", "c", "d")
+    small.matches = lambda data: all(each.body in data for each in whole)
+    written = writer(small).isolate(whole, at_any_price=True)
+    assert written.outcomes == {each.request_id: Acknowledgement() for each in whole}
+    assert set(stored(llm_store, tenant)) == {"a", "b", "c", "d"}
+
+
 def test_of_all_tables_that_an_insert_reaches_the_requests_are_committed_first(
     llm_store: EmbeddedStore, tenant: str
 ) -> None:
