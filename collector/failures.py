@@ -31,10 +31,9 @@ _BAD_DATA = {
     436: "ProtobufRowInputFormat",  # PROTOBUF_BAD_CAST
     444: "",  # UNKNOWN_PROTOBUF_FORMAT
 }
-_MEMORY_LIMIT_EXCEEDED = 241
 _TYPE_MISMATCH = 53
 # What ClickHouse may say halfway through a commit, and not because of the data.
-_SHORT_OF_SOMETHING = frozenset({
+_SHORTAGES = frozenset({
     74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
     75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
     76,  # CANNOT_OPEN_FILE
@@ -43,7 +42,7 @@ _SHORT_OF_SOMETHING = frozenset({
     209,  # SOCKET_TIMEOUT
     210,  # NETWORK_ERROR
     236,  # ABORTED
-    _MEMORY_LIMIT_EXCEEDED,
+    241,  # MEMORY_LIMIT_EXCEEDED
     242,  # TABLE_IS_READ_ONLY
     243,  # NOT_ENOUGH_SPACE
     252,  # TOO_MANY_PARTS
@@ -87,11 +86,7 @@ def describe(error: StoreError) -> str:
     return f"{error.name} (code {error.code})"
 
 
-def is_short_of_something(error: StoreError) -> bool:
-    """Whether ClickHouse has said no for want of time, memory, disk or network."""
-    return error.code in _SHORT_OF_SOMETHING
-
-
 def is_shortage(error: StoreError) -> bool:
-    """Whether `error`, on a request whose structure is sound, means that memory was short after all."""
-    return error.code == _MEMORY_LIMIT_EXCEEDED
+    """Whether ClickHouse has said no for want of time, memory, disk or network; of memory also where a length that is wrong
+    has asked for terabytes."""
+    return error.code in _SHORTAGES

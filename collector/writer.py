@@ -16,7 +16,7 @@ from collector.breaker import Breaker
 from collector.dead_letters import DeadLetter, DeadLetters
 from collector.envelope import Envelope, parts
 from collector.errors import DeadLettered, HubError
-from collector.failures import Failure, classify, is_short_of_something, is_shortage
+from collector.failures import Failure, classify, is_shortage
 from collector.metrics import CollectorMetrics
 from collector.protobuf import explain
 from collector.rejects import rejected_part
@@ -121,7 +121,7 @@ class Writer:
             return written
         try:
             stored = self._stored(rest)
-            if stored and is_short_of_something(written.error) and not at_any_price:
+            if stored and is_shortage(written.error) and not at_any_price:
                 return written
             if not written.error.code:
                 rest = self._without(rest, stored, written)
