@@ -59,7 +59,7 @@ class Collector:
         writer = Writer(store, self.breaker, self.dead_letters, self.metrics)
         self.delivery = Delivery(self.spool, writer, self.breaker, self.ledger, settings)
         self.leftovers = Leftovers(leftovers, cipher, settings.spool, writer, self.breaker, self.ledger)
-        letterbox = Letterbox(self.dead_letters, store.flush)
+        letterbox = Letterbox(self.dead_letters)
         self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, letterbox, self.metrics, settings)
         self.replayer = Replayer(store, self.dead_letters, self.pipeline, self.spool)
         self.canary = Canary(store, self.pipeline.submit, self.metrics, settings.canary_seconds)

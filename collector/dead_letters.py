@@ -45,6 +45,11 @@ class DeadLetters:
             ids = b"".join(letter.request_id.to_bytes(8, "little") for letter in letters)
             self._insert([self._row(letter) for letter in letters], hashlib.sha256(ids).hexdigest())
 
+    def keep_on_disk(self, letters: Sequence[DeadLetter]) -> None:
+        """As `keep`; they survive a loss of power."""
+        self.keep(letters)
+        self._store.flush()
+
     def newest(self, limit: int = 100) -> list[dict[str, Any]]:
         """Without their bodies."""
         return self._store.rows(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
 
 from collector.dead_letters import DeadLetter, DeadLetters
 
@@ -12,9 +11,8 @@ class Letterbox:
     """Keeps dead letters so that they survive a loss of power. All that come while others are being kept share the next
     insert, and the flush of the store behind it. Runs on one event loop; not bounded, so whoever uses it must be."""
 
-    def __init__(self, letters: DeadLetters, flush_store: Callable[[], None]) -> None:
+    def __init__(self, letters: DeadLetters) -> None:
         self._letters = letters
-        self._flush_store = flush_store
         self._waiting: list[DeadLetter] = []
         self._next: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
@@ -29,8 +27,4 @@ class Letterbox:
     async def _keep_waiting(self) -> None:
         async with self._turn:
             letters, self._waiting, self._next = self._waiting, [], None
-            await asyncio.to_thread(self._write, letters)
-
-    def _write(self, letters: Sequence[DeadLetter]) -> None:
-        self._letters.keep(letters)
-        self._flush_store()
+            await asyncio.to_thread(self._letters.keep_on_disk, letters)

@@ -16,6 +16,7 @@ from storage.embedded import EmbeddedStore
 from storage.store import StoreError
 from tests.collector.flaky import FlakyStore
 from tests.collector.test_delivery import until
+from tests.collector.test_pipeline import count
 
 
 def letter(tenant: str) -> DeadLetter:
@@ -23,12 +24,7 @@ def letter(tenant: str) -> DeadLetter:
 
 
 def letterbox(store: FlakyStore) -> Letterbox:
-    return Letterbox(DeadLetters(store, Cipher(bytes(32))), store.flush)
-
-
-def kept(store: EmbeddedStore, tenant: str) -> int:
-    sql = "SELECT count() AS n FROM dead_letters WHERE tenant = {t:String}"
-    return int(store.rows(sql, params={"t": tenant})[0]["n"])
+    return Letterbox(DeadLetters(store, Cipher(bytes(32))))
 
 
 def test_nobody_is_told_before_the_letter_is_on_the_disk(llm_store: EmbeddedStore, tenant: str) -> None:
@@ -37,7 +33,7 @@ def test_nobody_is_told_before_the_letter_is_on_the_disk(llm_store: EmbeddedStor
 
     async def use() -> None:
         keeping = asyncio.create_task(letterbox(store).keep(letter(tenant)))
-        await until(lambda: kept(llm_store, tenant) == 1)
+        await until(lambda: count(llm_store, "dead_letters", tenant) == 1)
         assert not keeping.done()
         store.flush_gate.set()
         await keeping
@@ -55,7 +51,7 @@ def test_letters_that_come_while_others_are_kept_share_the_next_insert_and_flush
         await asyncio.gather(*(box.keep(letter(tenant)) for _ in range(100)))
 
     asyncio.run(use())
-    assert kept(llm_store, tenant) == 100
+    assert count(llm_store, "dead_letters", tenant) == 100
     assert store.flushes <= 2
 
 
@@ -66,7 +62,7 @@ def test_a_letter_is_kept_though_whoever_brought_it_has_gone(llm_store: Embedded
     async def use() -> None:
         box = letterbox(store)
         first, second = (asyncio.create_task(box.keep(letter(tenant))) for _ in range(2))
-        await until(lambda: kept(llm_store, tenant) == 2)
+        await until(lambda: count(llm_store, "dead_letters", tenant) == 2)
         first.cancel()
         store.flush_gate.set()
         await second
@@ -88,4 +84,4 @@ def test_all_who_share_an_insert_that_fails_are_told_and_the_next_one_is_kept(
         await box.keep(letter(tenant))
 
     asyncio.run(use())
-    assert kept(llm_store, tenant) == 4
+    assert count(llm_store, "dead_letters", tenant) == 4

@@ -17,9 +17,8 @@ from collector.writer import Acknowledgement, Writer
 from storage.embedded import EmbeddedStore
 from tests.collector.flaky import TOO_MANY_PARTS, FlakyStore
 from tests.collector.requests import span, traces
-
-COMMIT_BEGINS_WITH = "SELECT count() AS n FROM ingest_requests WHERE tenant = {t:String}"
-STORED = "SELECT SpanName AS name FROM otel_traces WHERE Tenant = {t:String} ORDER BY name"
+from tests.collector.test_delivery import stored
+from tests.collector.test_pipeline import count
 
 
 def writer(store: FlakyStore) -> Writer:
@@ -33,10 +32,6 @@ def batch(tenant: str, *names: str) -> list[Envelope]:
         wrap(Signal.TRACES, tenant, traces(span(name=name)).SerializeToString(), request_id=first + n, received_ns=time.time_ns())
         for n, name in enumerate(names)
     ]  # fmt: skip
-
-
-def stored(store: EmbeddedStore, tenant: str) -> list[str]:
-    return [row["name"] for row in store.rows(STORED, params={"t": tenant})]
 
 
 def test_a_batch_that_is_refused_after_its_commit_has_begun_is_not_taken_apart(
@@ -75,6 +70,5 @@ def test_of_all_tables_that_an_insert_reaches_the_requests_are_committed_first(
         assert writer(FlakyStore(llm_store)).write(batch(tenant, "bad")).error is not None
     finally:
         llm_store.execute("ALTER TABLE otel_traces DROP CONSTRAINT refuses")
-    (row,) = llm_store.rows(COMMIT_BEGINS_WITH, params={"t": tenant})
-    assert row["n"] == 1
+    assert count(llm_store, "ingest_requests", tenant) == 1
     assert stored(llm_store, tenant) == []
