@@ -73,11 +73,15 @@ class WorkerProcess:
         return code
 
     async def stop(self, patience: float) -> bool:
-        """Ask the process to stop, kill it after `patience` seconds; returns whether it stopped in order."""
+        """Ask the process to stop, kill it after `patience` seconds; returns whether it stopped in order.
+
+        A process that does not serve yet has nothing to put in order, however it ends: by the signal, which it does not
+        catch during its start, or because it cannot start."""
+        served = self.is_up
         self._signal(signal.SIGTERM)
         try:
-            # During its start it does not catch the signal, for there is nothing to put in order.
-            return await asyncio.wait_for(self.ended(), patience) in (0, -signal.SIGTERM)
+            code = await asyncio.wait_for(self.ended(), patience)
+            return code == 0 or not served
         except TimeoutError:
             self._signal(signal.SIGKILL)
             await self.ended()
