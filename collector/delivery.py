@@ -119,6 +119,8 @@ class Delivery:
         # Whoever has it may add to the growing batch of a signal, or begin its insert.
         self._growth: defaultdict[Signal, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._removal: asyncio.Task[None] | None = None
+        # Of a batch that has been taken apart: what is left of it, by request ids.
+        self._pieces: dict[int, list[set[int]]] = {}
         # By batch and request id.
         self._until_stored: defaultdict[int, dict[int, Waiting]] = defaultdict(dict)
         self._recovering: set[int] = set()
@@ -301,6 +303,9 @@ class Delivery:
         patient = self._until_stored.get(batch.sequence, {})
         for request_id in patient.keys() & written.outcomes.keys():
             patient.pop(request_id).resolve(written.outcomes[request_id])
+        self._pieces.pop(batch.sequence, None)
+        if len(written.left) > 1:
+            self._pieces[batch.sequence] = [{each.request_id for each in piece} for piece in written.left]
         if written.error is not None:
             log.error("the store did not take a batch; it is in the spool", extra={"requests": len(batch.envelopes), "error": describe(written.error)})  # fmt: skip
             if decided:
@@ -334,10 +339,19 @@ class Delivery:
             return
         if not batch.whole:
             log.error("a part of a batch in the spool cannot be read; it stays there", extra={"batch": sequence})
-        write = self._writer.write if batch.whole else self._writer.write_rest
+        write: Callable[..., Written] = partial(self._writer.write, *self._pieces_of(batch))
         if suspicion:
-            write = partial(self._writer.isolate, at_any_price=suspicion is Suspicion.CERTAIN)
-        await self._settle(batch, await self._run(self._inserts, write, batch.envelopes))
+            at_any_price = suspicion is Suspicion.CERTAIN
+            write = partial(self._writer.isolate, *self._pieces_of(batch), at_any_price=at_any_price)
+        elif not batch.whole:
+            write = partial(self._writer.write_rest, batch.envelopes)
+        await self._settle(batch, await self._run(self._inserts, write))
+
+    def _pieces_of(self, batch: Batch) -> list[list[Envelope]]:
+        if batch.sequence not in self._pieces:
+            return [batch.envelopes]
+        pieces = [[each for each in batch.envelopes if each.request_id in ids] for ids in self._pieces[batch.sequence]]
+        return [piece for piece in pieces if piece]
 
     async def _on_disk(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._run(self._disk, function, *args, **kwargs)

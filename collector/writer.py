@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -58,10 +58,11 @@ Outcome = Acknowledgement | HubError
 
 @dataclass
 class Written:
-    """What became of the requests of a batch, by id. Those without an outcome are not stored because of `error`;
-    writing them again later, and only them, stores each once."""
+    """What became of requests: `outcomes` by id, and what is `left` because of `error`, in pieces. The store may have
+    taken a piece without saying so: written again as it is, each is stored once."""
 
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    left: list[Sequence[Envelope]] = field(default_factory=list)
     error: StoreError | None = None
 
     def fail(self, error: StoreError) -> None:
@@ -70,7 +71,9 @@ class Written:
 
 
 class Writer:
-    """Writes batches, blocking. Thread-safe as far as the store is."""
+    """Writes requests of one signal, blocking; raises nothing. Thread-safe as far as the store is.
+
+    A piece is what goes into one insert, under one deduplication token: a whole batch at first."""
 
     def __init__(self, store: Store, breaker: Breaker, dead_letters: DeadLetters, metrics: CollectorMetrics) -> None:
         self._store = store
@@ -78,66 +81,78 @@ class Writer:
         self._dead_letters = dead_letters
         self._metrics = metrics
 
-    def write(self, batch: Sequence[Envelope]) -> Written:
-        """Insert a batch of one signal. Raises nothing.
+    def write(self, *pieces: Sequence[Envelope]) -> Written:
+        """Insert one piece after the other, as far as the store takes them.
 
-        Out of a batch that the store refuses, the requests at fault become dead letters; their neighbours are stored.
-        The same batch again goes the same way, with the same deduplication tokens: what is stored already is skipped.
+        Out of a piece that it refuses, the requests at fault become dead letters; their neighbours are stored. The same
+        piece again goes the same way, with the same deduplication tokens: what is stored already is skipped.
         """
-        written = Written()
+        written = Written(left=list(pieces))
         try:
-            self._write(batch, written.outcomes)
+            while written.left:
+                written.left[:1] = self._write(written.left[0], written.outcomes)
         except StoreError as error:
             written.fail(error)
         except Exception as error:
-            log.exception("writing a batch failed unexpectedly", extra={"requests": len(batch)})
+            log.exception("writing a batch failed unexpectedly", extra={"requests": len(written.left[0])})
             written.error = StoreError(f"unexpected: {error}")
         return written
 
     def write_rest(self, batch: Sequence[Envelope]) -> Written:
         """As `write`, for what is left of a batch that may have been inserted with more in it: under that token, so that
         what is stored has to be looked up."""
-        written = Written()
+        written = Written(left=[batch])
         try:
-            rest = self._without(batch, self._stored(batch), written)
+            rest = self._without(batch, self._stored(batch), written.outcomes)
         except StoreError as error:
             written.fail(error)
             return written
-        if rest:
-            new = self.write(rest)
-            written.outcomes.update(new.outcomes)
-            written.error = new.error
-        return written
+        new = self.write(*filter(None, [rest]))
+        return replace(new, outcomes=written.outcomes | new.outcomes)
 
-    def isolate(self, batch: Sequence[Envelope], *, at_any_price: bool = False) -> Written:
-        """As `write`, for a batch that the store keeps refusing while it takes others: every error counts against the
-        data, until the requests at fault are alone.
+    def isolate(self, *pieces: Sequence[Envelope], at_any_price: bool = False) -> Written:
+        """As `write`, for what the store keeps refusing while it takes other batches: pieces are halved until the requests
+        at fault are alone and become dead letters.
 
-        Unless `at_any_price`, one stays whole that ClickHouse has begun to commit before it was short of something: parts of
-        it, with tokens of their own, would be stored beside what is there. The same insert again makes that good."""
-        written = self.write(batch)
-        rest = [envelope for envelope in batch if envelope.request_id not in written.outcomes]
-        if written.error is None or not rest:
-            return written
+        Where the error may have nothing to do with the data, and unless `at_any_price`, no request is given up, and a
+        piece stays whole of which ClickHouse has begun to commit something: parts of it, with tokens of their own, would
+        be stored beside that. The same insert again makes it good."""
+        written = self.write(*pieces)
+        kept: list[Sequence[Envelope]] = []
+        reason = written.error
         try:
-            stored = self._stored(rest)
-            if stored and is_shortage(written.error) and not at_any_price:
-                return written
-            if not written.error.code:
-                rest = self._without(rest, stored, written)
-            if not rest:
-                written.error = None
-            elif len(rest) == 1:
-                self._give_up(rest[0], written)
-            else:
-                middle = len(rest) // 2
-                halves = [self.isolate(half, at_any_price=at_any_price) for half in (rest[:middle], rest[middle:])]
-                for half in halves:
-                    written.outcomes.update(half.outcomes)
-                written.error = next((half.error for half in halves if half.error is not None), None)
+            while written.error is not None:
+                piece, reason = written.left[0], written.error
+                smaller = self._halve(piece, reason, at_any_price, written.outcomes)
+                if smaller == [piece]:
+                    kept.append(piece)
+                    smaller = []
+                new = self.write(*smaller, *written.left[1:])
+                written.outcomes.update(new.outcomes)
+                written.left, written.error = new.left, new.error
         except StoreError as error:
             written.fail(error)
+        if kept:
+            written.left[:0] = kept
+            written.error = written.error or reason
         return written
+
+    def _halve(
+        self, piece: Sequence[Envelope], error: StoreError, at_any_price: bool, outcomes: dict[int, Outcome]
+    ) -> list[Sequence[Envelope]]:
+        """What to try next of a piece that the store has refused: itself again, later, when it has to stay as it is;
+        nothing when all of it has its outcome."""
+        if not error.code or is_shortage(error):
+            begun = self._stored(piece)
+            if not at_any_price and (begun or len(piece) == 1):
+                return [piece]
+            if not error.code:
+                piece = self._without(piece, begun, outcomes)
+        if len(piece) <= 1:
+            self._give_up(piece, error, outcomes)
+            return []
+        middle = len(piece) // 2
+        return [piece[:middle], piece[middle:]]
 
     def _stored(self, batch: Sequence[Envelope]) -> set[int]:
         """The ids of those whose commit has at least begun: of all tables that an insert reaches, this is the first."""
@@ -147,29 +162,30 @@ class Writer:
         )
         return {row["request_id"] for row in rows}
 
-    def _without(self, batch: Sequence[Envelope], stored: set[int], written: Written) -> list[Envelope]:
+    def _without(self, batch: Sequence[Envelope], stored: set[int], outcomes: dict[int, Outcome]) -> Sequence[Envelope]:
         """What of the batch is not stored after all. Where ClickHouse has not said no but something on the way has, a balancer
         whose patience ends before each commit, say: in other batches, with other tokens, what is stored would be stored
         again."""
         if there := [envelope for envelope in batch if envelope.request_id in stored]:
-            written.outcomes.update(self._acknowledgements(there))
+            outcomes.update(self._acknowledgements(there))
         return [envelope for envelope in batch if envelope.request_id not in stored]
 
-    def _give_up(self, envelope: Envelope, written: Written) -> None:
-        reason = f"The store keeps refusing the request while it takes others: {written.error}"
-        self._bury({envelope.request_id: DeadLettered(reason)}, [envelope])
-        written.outcomes[envelope.request_id] = DeadLettered(reason)
-        written.error = None
+    def _give_up(self, piece: Sequence[Envelope], error: StoreError, outcomes: dict[int, Outcome]) -> None:
+        reason = f"The store keeps refusing the request while it takes others: {error}"
+        broken = {each.request_id: DeadLettered(reason) for each in piece}
+        self._bury(broken, piece)
+        outcomes.update(broken)
 
-    def _write(self, batch: Sequence[Envelope], outcomes: dict[int, Outcome]) -> None:
+    def _write(self, piece: Sequence[Envelope], outcomes: dict[int, Outcome]) -> list[Sequence[Envelope]]:
+        """Insert the piece; returns the pieces that it falls into when something in it is bad data."""
         try:
-            self._insert(batch)
+            self._insert(piece)
         except StoreError as error:
             if classify(error) is not Failure.BAD_DATA:
                 raise
-            self._divide(batch, error, outcomes)
-        else:
-            outcomes.update(self._acknowledgements(batch))
+            return self._divide(piece, error, outcomes)
+        outcomes.update(self._acknowledgements(piece))
+        return []
 
     def _insert(self, batch: Sequence[Envelope]) -> None:
         signal = batch[0].signal
@@ -191,7 +207,9 @@ class Writer:
         }
         self._breaker.call(lambda: self._store.insert(table, *parts(batch), fmt="Protobuf", settings=settings))
 
-    def _divide(self, batch: Sequence[Envelope], error: StoreError, outcomes: dict[int, Outcome]) -> None:
+    def _divide(
+        self, batch: Sequence[Envelope], error: StoreError, outcomes: dict[int, Outcome]
+    ) -> list[Sequence[Envelope]]:
         """Part a batch of which something is bad data into what can be stored and what cannot."""
         if len(batch) == 1:
             broken = {batch[0].request_id: _verdict(batch[0], error)}
@@ -202,8 +220,7 @@ class Writer:
         rest = [envelope for envelope in batch if envelope.request_id not in broken]
         # Where each can be parsed, what is wrong shows only behind the views, and halving finds it.
         halves = [rest] if broken else [rest[: len(rest) // 2], rest[len(rest) // 2 :]]
-        for half in filter(None, halves):
-            self._write(half, outcomes)
+        return list(filter(None, halves))
 
     def _unparsable(self, batch: Sequence[Envelope]) -> dict[int, DeadLettered]:
         """The requests that the store cannot parse, found by halving against a table that stores nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -680,6 +681,30 @@ def test_a_batch_that_is_committed_and_never_confirmed_is_stored_once_and_no_dea
     names = stored(llm_store, tenant)
     assert {"before", "large", "after"} <= set(names)
     assert len(names) == len(set(names)) == rolled_up(llm_store, "ingest_requests", tenant)
+
+
+def test_the_pieces_of_a_batch_that_was_taken_apart_are_inserted_as_they_were(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """The store may have taken one without saying so, and knows it by its token."""
+    flaky = FlakyStore(llm_store, TOO_MANY_PARTS)
+    tried: Counter[str] = Counter()
+
+    def fails(data: bytes) -> bool:
+        names = "".join(name for name in "abcd" if f"request-{name}".encode() in data)
+        tried[names] += 1
+        flaky.late = names in ("b", "cd")
+        return names in ("abcd", "ab") or (flaky.late and tried[names] <= 3)  # the breaker tries three times
+
+    flaky.matches = fails
+
+    async def use(collector: Collector) -> None:
+        await submit(tenant, *(body(f"request-{name}") for name in "abcd"))(collector)
+        await drained_by_later_requests(collector, tenant)
+
+    with_collector(use, FAST, flaky)
+    assert [name for name in stored(llm_store, tenant) if name.startswith("request-")] == [f"request-{name}" for name in "abcd"]  # fmt: skip
+    assert tried["b"] == tried["cd"] == 4
 
 
 def test_a_dead_letter_keeps_the_bytes_sealed_and_replays_once(
