@@ -6,10 +6,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from heapq import heappop, heappush, nsmallest
+from math import inf
 
 from collector.breaker import Breaker
+from collector.signals import Signal
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +25,8 @@ _MOST_WAYS = 4
 
 
 class Suspicion(IntEnum):
-    """Whether it is the fault of its data that a batch is not stored, by how often it has failed although others had been
-    stored since it failed before."""
+    """Whether it is the fault of its data that a batch is not stored, by how often it has failed although others of its signal
+    had been stored since it failed before."""
 
     NONE = 0
     STRONG = 3
@@ -32,6 +35,15 @@ class Suspicion(IntEnum):
     @classmethod
     def after(cls, failures: int) -> Suspicion:
         return max(each for each in cls if each <= failures)
+
+
+@dataclass
+class _Failures:
+    """Of a batch: how many, how many of them count against its data, and how many others had been stored by the last."""
+
+    count: int = 0
+    suspicious: int = 0
+    stored_before: float = inf
 
 
 class Backlog:
@@ -51,11 +63,9 @@ class Backlog:
         self._slots = slots
         self._replay = replay
         self._places: list[tuple[int, int]] = []
-        self._failures: Counter[int] = Counter()
-        # Of each that has failed: how many others had been stored by then, and how often those were more than before.
-        self._stored_before: dict[int, int] = {}
-        self._failures_alone: Counter[int] = Counter()
-        self._stored = 0
+        self._failures: dict[int, _Failures] = {}
+        # By signal: the tables of one may be in order when those of another are not.
+        self._stored: Counter[Signal] = Counter()
         self._drains: list[asyncio.Task[None] | None] = [None] * at_a_time
 
     def __len__(self) -> int:
@@ -69,20 +79,19 @@ class Backlog:
                 self._drains[number] = asyncio.create_task(self._empty(first=number == 0))
                 break
 
-    def failed(self, sequence: int) -> None:
+    def failed(self, sequence: int, signal: Signal) -> None:
         """The store has not taken the batch: it has another turn."""
-        self._failures[sequence] += 1
-        if self._stored > self._stored_before.get(sequence, self._stored):
-            self._failures_alone[sequence] += 1
-        self._stored_before[sequence] = self._stored
+        stored = self._stored[signal]
+        failures = self._failures.setdefault(sequence, _Failures())
+        failures.count += 1
+        failures.suspicious += stored > failures.stored_before
+        failures.stored_before = stored
         self.add(sequence)
 
-    def stored(self, sequence: int) -> None:
+    def stored(self, sequence: int, signal: Signal) -> None:
         """The store has taken a batch, of the backlog or not."""
-        self._stored += 1
+        self._stored[signal] += 1
         self._failures.pop(sequence, None)
-        self._stored_before.pop(sequence, None)
-        self._failures_alone.pop(sequence, None)
 
     async def drained(self) -> None:
         """Wait until no batch waits."""
@@ -100,7 +109,7 @@ class Backlog:
         return [drain for drain in self._drains if drain is not None and not drain.done()]
 
     def _place(self, sequence: int) -> int:
-        ways = min(self._failures[sequence] // _PATIENCE, _MOST_WAYS)
+        ways = min(self._count(sequence) // _PATIENCE, _MOST_WAYS)
         before = nsmallest(ways * _MAKES_WAY, self._places)
         return max(sequence, before[-1][0] + 1) if before else sequence
 
@@ -113,13 +122,19 @@ class Backlog:
                     return
                 _, sequence = heappop(self._places)
                 await self._try(sequence)
-            if self._failures[sequence]:
-                doublings = min(self._failures[sequence], 10)
+            if failures := self._count(sequence):
+                doublings = min(failures, 10)
                 await asyncio.sleep(min(0.1 * 2**doublings, self._breaker.recovery_seconds))
 
     async def _try(self, sequence: int) -> None:
+        failures = self._failures.get(sequence)
         try:
-            await self._replay(sequence, Suspicion.after(self._failures_alone[sequence]))
+            await self._replay(sequence, Suspicion.after(failures.suspicious if failures else 0))
         except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start
             log.exception("a batch could not be taken from the spool; it is tried again")
-            self.failed(sequence)
+            self._failures.setdefault(sequence, _Failures()).count += 1
+            self.add(sequence)
+
+    def _count(self, sequence: int) -> int:
+        failures = self._failures.get(sequence)
+        return failures.count if failures else 0

@@ -310,9 +310,9 @@ class Delivery:
             log.error("the store did not take a batch; it is in the spool", extra={"requests": len(batch.envelopes), "error": describe(written.error)})  # fmt: skip
             if decided:
                 await self._on_disk(self._spool.settle, batch, [each.request_id for each in decided])
-            self._backlog.failed(batch.sequence)
+            self._backlog.failed(batch.sequence, batch.signal)
         else:
-            self._backlog.stored(batch.sequence)
+            self._backlog.stored(batch.sequence, batch.signal)
             self._disappoint(batch.sequence)  # those of whom the disk has lost the requests
             await self._on_disk(self._spool.settle, batch)
             self._remove_settled()
@@ -349,7 +349,7 @@ class Delivery:
 
     def _pieces_of(self, batch: Batch) -> list[list[Envelope]]:
         if batch.sequence not in self._pieces:
-            return [batch.envelopes]
+            return [batch.envelopes] if batch.envelopes else []
         pieces = [[each for each in batch.envelopes if each.request_id in ids] for ids in self._pieces[batch.sequence]]
         return [piece for piece in pieces if piece]
 

@@ -16,6 +16,8 @@ class Failure(Enum):
     """It stays until an operator acts: a login, a grant, a table or a column that is missing."""
 
 
+_TYPE_MISMATCH = 53
+_MEMORY_LIMIT_EXCEEDED = 241
 # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
 # Only these say that the bytes are wrong, some of them only with the text behind them: a oneof that is set twice, an
 # array that ends early, a bool that is neither 0 nor 1.
@@ -27,30 +29,34 @@ _BAD_DATA = {
     49: "ProtobufRowInputFormat",  # LOGICAL_ERROR
     117: "",  # INCORRECT_DATA
     131: "",  # TOO_LARGE_STRING_SIZE
-    241: "ProtobufRowInputFormat",  # MEMORY_LIMIT_EXCEEDED: a length of terabytes, or too little memory; see is_shortage
+    _MEMORY_LIMIT_EXCEEDED: "ProtobufRowInputFormat",  # MEMORY_LIMIT_EXCEEDED: a length of terabytes, or too little memory
     436: "ProtobufRowInputFormat",  # PROTOBUF_BAD_CAST
     444: "",  # UNKNOWN_PROTOBUF_FORMAT
 }
-_TYPE_MISMATCH = 53
-# What ClickHouse may say halfway through a commit, and not because of the data.
-_SHORTAGES = frozenset({
-    74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
-    75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
-    76,  # CANNOT_OPEN_FILE
-    159,  # TIMEOUT_EXCEEDED
-    173,  # CANNOT_ALLOCATE_MEMORY
-    209,  # SOCKET_TIMEOUT
-    210,  # NETWORK_ERROR
-    236,  # ABORTED
-    241,  # MEMORY_LIMIT_EXCEEDED
-    242,  # TABLE_IS_READ_ONLY
-    243,  # NOT_ENOUGH_SPACE
-    252,  # TOO_MANY_PARTS
-    319,  # UNKNOWN_STATUS_OF_INSERT
-    394,  # QUERY_WAS_CANCELLED
-    439,  # CANNOT_SCHEDULE_TASK
-    499,  # S3_ERROR
-    999,  # KEEPER_EXCEPTION
+# What a view may say of a value, when it has read it.
+_FROM_VIEWS = frozenset({
+    6,  # CANNOT_PARSE_TEXT
+    25,  # CANNOT_PARSE_ESCAPE_SEQUENCE
+    26,  # CANNOT_PARSE_QUOTED_STRING
+    38,  # CANNOT_PARSE_DATE
+    41,  # CANNOT_PARSE_DATETIME
+    _TYPE_MISMATCH,
+    69,  # ARGUMENT_OUT_OF_BOUND
+    70,  # CANNOT_CONVERT_TYPE
+    72,  # CANNOT_PARSE_NUMBER
+    128,  # TOO_LARGE_ARRAY_SIZE
+    153,  # ILLEGAL_DIVISION
+    190,  # SIZES_OF_ARRAYS_DONT_MATCH
+    321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+    349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+    376,  # CANNOT_PARSE_UUID
+    395,  # FUNCTION_THROW_IF_VALUE_IS_NON_ZERO
+    407,  # DECIMAL_OVERFLOW
+    467,  # CANNOT_PARSE_BOOL
+    469,  # VIOLATED_CONSTRAINT
+    632,  # UNEXPECTED_DATA_AFTER_PARSED_VALUE
+    675,  # CANNOT_PARSE_IPV4
+    676,  # CANNOT_PARSE_IPV6
 })  # fmt: skip
 _PERMANENT = frozenset({
     16,  # NO_SUCH_COLUMN_IN_TABLE
@@ -86,7 +92,7 @@ def describe(error: StoreError) -> str:
     return f"{error.name} (code {error.code})"
 
 
-def is_shortage(error: StoreError) -> bool:
-    """Whether ClickHouse has said no for want of time, memory, disk or network; of memory also where a length that is wrong
-    has asked for terabytes."""
-    return error.code in _SHORTAGES
+def blames_data(error: StoreError) -> bool:
+    """Whether ClickHouse has read the data and says that something in it is wrong. Not so where there is no answer, where it is
+    short of something, or where an operator has to act."""
+    return error.code in _FROM_VIEWS or (error.code in _BAD_DATA and error.code != _MEMORY_LIMIT_EXCEEDED)

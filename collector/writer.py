@@ -16,7 +16,7 @@ from collector.breaker import Breaker
 from collector.dead_letters import DeadLetter, DeadLetters
 from collector.envelope import Envelope, parts
 from collector.errors import DeadLettered, HubError
-from collector.failures import Failure, classify, is_shortage
+from collector.failures import Failure, blames_data, classify
 from collector.metrics import CollectorMetrics
 from collector.protobuf import explain
 from collector.rejects import rejected_part
@@ -114,9 +114,9 @@ class Writer:
         """As `write`, for what the store keeps refusing while it takes other batches: pieces are halved until the requests
         at fault are alone and become dead letters.
 
-        Where the error may have nothing to do with the data, and unless `at_any_price`, no request is given up, and a
-        piece stays whole of which ClickHouse has begun to commit something: parts of it, with tokens of their own, would
-        be stored beside that. The same insert again makes it good."""
+        Where the error says nothing about the data, and unless `at_any_price`, no request is given up, and a piece stays
+        whole of which ClickHouse has begun to commit something: parts of it, with tokens of their own, would be stored
+        beside that. The same insert again makes it good. What waits for an operator stays as it is at any price."""
         written = self.write(*pieces)
         kept: list[Sequence[Envelope]] = []
         reason = written.error
@@ -142,9 +142,10 @@ class Writer:
     ) -> list[Sequence[Envelope]]:
         """What to try next of a piece that the store has refused: itself again, later, when it has to stay as it is;
         nothing when all of it has its outcome."""
-        if not error.code or is_shortage(error):
+        if not blames_data(error):
             begun = self._stored(piece)
-            if not at_any_price and (begun or len(piece) == 1):
+            uncertain = not at_any_price and (begun or len(piece) == 1)
+            if uncertain or classify(error) is Failure.PERMANENT:
                 return [piece]
             if not error.code:
                 piece = self._without(piece, begun, outcomes)
@@ -160,7 +161,7 @@ class Writer:
             "SELECT request_id FROM ingest_requests WHERE request_id BETWEEN {first:UInt64} AND {last:UInt64}",
             params={"first": str(batch[0].request_id), "last": str(batch[-1].request_id)},
         )
-        return {row["request_id"] for row in rows}
+        return {row["request_id"] for row in rows} & {each.request_id for each in batch}
 
     def _without(self, batch: Sequence[Envelope], stored: set[int], outcomes: dict[int, Outcome]) -> Sequence[Envelope]:
         """What of the batch is not stored after all. Where ClickHouse has not said no but something on the way has, a balancer
@@ -215,6 +216,8 @@ class Writer:
             broken = {batch[0].request_id: _verdict(batch[0], error)}
         else:
             broken = _malformed(batch) or self._unparsable(batch)
+        if not broken and not blames_data(error) and self._stored(batch):
+            raise error  # not enough memory this time, and perhaps enough at the time before
         self._bury(broken, batch)
         outcomes.update(broken)
         rest = [envelope for envelope in batch if envelope.request_id not in broken]
@@ -286,7 +289,7 @@ def _fault(envelope: Envelope) -> str | None:
 def _verdict(envelope: Envelope, error: StoreError) -> DeadLettered:
     """What the sender of a request that the store could not read is told. Raises `error` when it is not to blame."""
     where = explain(envelope.body, REQUESTS[envelope.signal])
-    if where is None and is_shortage(error):
+    if where is None and not blames_data(error):
         raise error
     return _invalid(envelope, where or error.message)
 

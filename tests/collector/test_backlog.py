@@ -9,6 +9,7 @@ import pytest
 
 from collector.backlog import Backlog, Suspicion
 from collector.breaker import Breaker
+from collector.signals import Signal
 
 
 def replayed(sequences: list[int], fails: dict[int, int]) -> list[int]:
@@ -19,10 +20,10 @@ def replayed(sequences: list[int], fails: dict[int, int]) -> list[int]:
         async def replay(sequence: int, suspicion: Suspicion) -> None:
             if fails.get(sequence, 0):
                 fails[sequence] -= 1
-                backlog.failed(sequence)
+                backlog.failed(sequence, Signal.TRACES)
             else:
                 order.append(sequence)
-                backlog.stored(sequence)
+                backlog.stored(sequence, Signal.TRACES)
 
         backlog = Backlog(Breaker(recovery_seconds=0.001), asyncio.Semaphore(1), 1, replay)
         for sequence in sequences:
@@ -43,7 +44,7 @@ def test_as_many_are_inserted_at_the_same_time_as_there_are_threads_and_one_whil
             most = max(most, under_way)
             await asyncio.sleep(0.01)
             under_way -= 1
-            backlog.stored(sequence)
+            backlog.stored(sequence, Signal.TRACES)
 
         breaker = Breaker(failures=1, recovery_seconds=0.05)
         if not closed:
@@ -81,22 +82,22 @@ def test_one_that_goes_on_failing_makes_way_for_some_others_however_far_apart_th
     assert replayed([1, 10, 200, 3_000, 40_000], {1: 5}) == [10, 200, 3_000, 40_000, 1]
 
 
-def suspected(stored_between: bool, failures: int = 20) -> list[Suspicion]:
-    """Of a batch that fails so often, each time it is tried; another is stored after each failure, or not."""
+def suspected(between: Signal | None, failures: int = 20) -> list[Suspicion]:
+    """Of a batch of traces that fails so often, each time it is tried; one of signal `between` is stored after each failure."""
     seen: list[Suspicion] = []
 
     async def run() -> None:
         async def replay(sequence: int, suspicion: Suspicion) -> None:
             seen.append(suspicion)
             if len(seen) > failures:
-                backlog.stored(sequence)
+                backlog.stored(sequence, Signal.TRACES)
                 return
-            backlog.failed(sequence)
-            if stored_between:
-                backlog.stored(1_000 + len(seen))
+            backlog.failed(sequence, Signal.TRACES)
+            if between is not None:
+                backlog.stored(1_000 + len(seen), between)
 
         backlog = Backlog(Breaker(recovery_seconds=0.001), asyncio.Semaphore(1), 1, replay)
-        backlog.stored(999)
+        backlog.stored(999, Signal.TRACES)
         backlog.add(1)
         await backlog.drained()
 
@@ -106,8 +107,13 @@ def suspected(stored_between: bool, failures: int = 20) -> list[Suspicion]:
 
 def test_failures_count_against_the_data_when_others_are_stored_between_them_and_not_while_the_store_is_away() -> None:
     grows = [Suspicion.NONE] * 4 + [Suspicion.STRONG] * 13 + [Suspicion.CERTAIN] * 4
-    assert suspected(stored_between=True) == grows
-    assert suspected(stored_between=False) == [Suspicion.NONE] * 21
+    assert suspected(between=Signal.TRACES) == grows
+    assert suspected(between=None) == [Suspicion.NONE] * 21
+
+
+def test_that_another_signal_is_stored_says_nothing_about_a_batch() -> None:
+    """It goes into other tables: one of these may be missing."""
+    assert suspected(between=Signal.LOGS) == [Suspicion.NONE] * 21
 
 
 def test_a_long_backlog_costs_no_more_a_batch_than_a_short_one() -> None:

@@ -15,6 +15,7 @@ from collector.signals import Signal
 from collector.spool import Cipher
 from collector.writer import Acknowledgement, Writer
 from storage.embedded import EmbeddedStore
+from storage.store import StoreError
 from tests.collector.flaky import TOO_MANY_PARTS, FlakyStore
 from tests.collector.requests import span, traces
 from tests.collector.test_delivery import stored
@@ -59,6 +60,28 @@ def test_a_batch_that_is_at_fault_for_certain_is_taken_apart_at_any_price(
     written = writer(small).isolate(whole, at_any_price=True)
     assert written.outcomes == {each.request_id: Acknowledgement() for each in whole}
     assert set(stored(llm_store, tenant)) == {"a", "b", "c", "d"}
+
+
+def test_a_batch_that_waits_for_an_operator_is_not_taken_apart_at_any_price(
+    llm_store: EmbeddedStore, tenant: str
+) -> None:
+    broken = FlakyStore(llm_store, StoreError.clickhouse(60, "UNKNOWN_TABLE", "one behind a view is missing"))
+    whole = batch(tenant, "a", "b")
+    written = writer(broken).isolate(whole, at_any_price=True)
+    assert (written.outcomes, written.left) == ({}, [whole])
+
+
+def test_that_other_requests_with_ids_between_those_of_a_batch_are_stored_does_not_keep_it_whole(
+    llm_store: EmbeddedStore, tenant: str
+) -> None:
+    """Requests of another signal may have come between them."""
+    first, between, last = batch(tenant, "a", "b", "c")
+    small = FlakyStore(llm_store, TOO_MANY_PARTS)
+    assert writer(small).isolate([first, last]).left == [[first], [last]]
+    small.error = None
+    writer(small).write([between])
+    small.error = TOO_MANY_PARTS
+    assert writer(small).isolate([first, last]).left == [[first], [last]]
 
 
 def test_of_all_tables_that_an_insert_reaches_the_requests_are_committed_first(
