@@ -25,7 +25,15 @@ from collector.writer import Writer
 from storage.store import Store
 
 KEY_FILE = "spool.key"
-_RECENT = "SELECT hex(digest) AS digest FROM ingest_requests WHERE received_at > now64(3) - toIntervalSecond({seconds:UInt32}) LIMIT {limit:UInt64}"
+_RECENT = """
+SELECT hex(digest) AS digest
+FROM
+(
+    SELECT digest, received_at FROM ingest_requests
+    WHERE received_at > now64(3) - toIntervalSecond({seconds:UInt32}) ORDER BY received_at DESC LIMIT {limit:UInt64}
+)
+ORDER BY received_at
+"""
 
 
 def key_file(settings: SpoolSettings, directory: Path) -> Path:
@@ -58,9 +66,11 @@ class Collector:
         self.dead_letters = DeadLetters(store, cipher)
         writer = Writer(store, self.breaker, self.dead_letters, self.metrics)
         self.delivery = Delivery(self.spool, writer, self.breaker, self.ledger, settings)
-        self.leftovers = Leftovers(leftovers, cipher, settings.spool, writer, self.breaker, self.ledger)
+        self.leftovers = Leftovers(leftovers, cipher, settings.spool, store, writer, self.breaker, self.ledger)
         letterbox = Letterbox(self.dead_letters)
-        self.pipeline = Pipeline(self.delivery, self.spool, self.ledger, letterbox, self.metrics, settings)
+        self.pipeline = Pipeline(
+            self.delivery, self.spool, self.ledger, letterbox, self.metrics, settings, self._recovered
+        )
         self.replayer = Replayer(store, self.dead_letters, self.pipeline, self.spool)
         self.canary = Canary(store, self.pipeline.submit, self.metrics, settings.canary_seconds)
         self._show()
@@ -83,6 +93,10 @@ class Collector:
         """As `Pipeline.close`."""
         self.canary.stop()
         await asyncio.gather(self.leftovers.close(patience), self.pipeline.close(patience))
+
+    async def _recovered(self) -> None:
+        await self.delivery.recovered()
+        await self.leftovers.recovered()
 
     def _show(self) -> None:
         metrics = self.metrics

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 # A batch makes way for others after so many failures.
 _PATIENCE = 4
 # It makes way for so many others, and again after as many failures. Not for all of them: the store may have taken it without
-# saying so, and recognises it only among its last non_replicated_deduplication_window inserts.
+# saying so, and recognises it only among the last non_replicated_deduplication_window parts that inserts have made.
 _MAKES_WAY = 100
 _MOST_WAYS = 4
 

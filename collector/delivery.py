@@ -55,8 +55,12 @@ class Waiting:
         return len(self.request.body)
 
     def resolve(self, outcome: Outcome) -> None:
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
+        _resolve(self.outcome, outcome)
+
+
+def _resolve(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
 
 
 def overloaded(problem: str) -> Overloaded:
@@ -121,8 +125,8 @@ class Delivery:
         self._removal: asyncio.Task[None] | None = None
         # Of a batch that has been taken apart: what is left of it, by request ids.
         self._pieces: dict[int, list[set[int]]] = {}
-        # By batch and request id.
-        self._until_stored: defaultdict[int, dict[int, Waiting]] = defaultdict(dict)
+        # By batch and request id. Not their bodies, which are in the spool.
+        self._until_stored: defaultdict[int, dict[int, asyncio.Future[Outcome]]] = defaultdict(dict)
         self._recovering: set[int] = set()
         self._recovered = asyncio.Event()
         self._recovered.set()
@@ -212,7 +216,7 @@ class Delivery:
             self._refuse(batch, _NO_OUTCOME)
             return None
         pairs = zip(spooled.envelopes, batch, strict=True)
-        if patient := {envelope.request_id: each for envelope, each in pairs if each.until_stored}:
+        if patient := {envelope.request_id: each.outcome for envelope, each in pairs if each.until_stored}:
             self._until_stored[spooled.sequence].update(patient)
         return spooled
 
@@ -285,8 +289,8 @@ class Delivery:
                 each.resolve(outcomes.get(place, _STORED))
 
     def _disappoint(self, sequence: int) -> None:
-        for each in self._until_stored.pop(sequence, {}).values():
-            each.resolve(_NO_OUTCOME)
+        for outcome in self._until_stored.pop(sequence, {}).values():
+            _resolve(outcome, _NO_OUTCOME)
 
     def _refuse(self, batch: Sequence[Waiting], error: HubError) -> None:
         for each in batch:
@@ -302,7 +306,7 @@ class Delivery:
         self._ledger.under_way([(each.tenant, each.signal) for each in decided], -1)
         patient = self._until_stored.get(batch.sequence, {})
         for request_id in patient.keys() & written.outcomes.keys():
-            patient.pop(request_id).resolve(written.outcomes[request_id])
+            _resolve(patient.pop(request_id), written.outcomes[request_id])
         self._pieces.pop(batch.sequence, None)
         if len(written.left) > 1:
             self._pieces[batch.sequence] = [{each.request_id for each in piece} for piece in written.left]

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import xxhash
 
@@ -39,6 +40,7 @@ class RecentRequests:
     def __init__(self, window_seconds: float, max_requests: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._window = window_seconds
         self._max_requests = max_requests
+        self._room = max(max_requests // _GENERATIONS, 1)  # of a generation
         self._clock = clock
         self._under_way: dict[bytes, asyncio.Future[Outcome]] = {}
         self._generations: deque[_Generation] = deque([_Generation(clock())])
@@ -70,8 +72,12 @@ class RecentRequests:
                 self._generations[-1].partial[digest] = outcome
 
     def remember(self, digests: Iterable[bytes]) -> None:
-        """What was accepted before this process began."""
-        self._generations[-1].digests.update(digests)
+        """What was accepted before this process began, the latest last."""
+        rest = iter(digests)
+        self._turn()
+        while some := list(islice(rest, self._room - len(self._generations[-1].digests))):
+            self._generations[-1].digests.update(some)
+            self._turn()
 
     def _turn(self) -> None:
         now = self._clock()
@@ -82,5 +88,5 @@ class RecentRequests:
             or sum(len(generation.digests) for generation in self._generations) >= self._max_requests
         ):
             self._generations.popleft()
-        if len(self._generations[-1].digests) >= self._max_requests // _GENERATIONS:
+        if len(self._generations[-1].digests) >= self._room:
             self._generations.append(_Generation(now))

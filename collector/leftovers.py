@@ -15,6 +15,7 @@ from collector.settings import PipelineSettings
 from collector.spool import Cipher, Spool, SpoolSettings
 from collector.spool.spool import Batch
 from collector.writer import Writer
+from storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +31,17 @@ class Leftovers:
     already is not stored again. The files stay, empty; a process that gets the directory later goes on in them."""
 
     def __init__(
-        self, directories: Iterable[Path], cipher: Cipher, settings: SpoolSettings, writer: Writer, breaker: Breaker, ledger: Ledger
-    ) -> None:  # fmt: skip
+        self,
+        directories: Iterable[Path],
+        cipher: Cipher,
+        settings: SpoolSettings,
+        store: Store,
+        writer: Writer,
+        breaker: Breaker,
+        ledger: Ledger,
+    ) -> None:
         """Opens the spools: raises SpoolError."""
-        spools = [Spool(directory, cipher, settings) for directory in directories]
+        spools = [Spool(directory, cipher, settings, store.flush) for directory in directories]
         self._all = [
             _Leftover(spool, Delivery(spool, writer, breaker, ledger, PipelineSettings(concurrent_inserts=1)))
             for spool in spools
@@ -62,6 +70,11 @@ class Leftovers:
             await each.delivery.recover(remember)
             self._tasks.append(asyncio.create_task(self._finish(each)))
 
+    async def recovered(self) -> None:
+        """Wait until all that `start` has taken up is stored, but what cannot be read."""
+        for each in list(self._all):
+            await each.delivery.recovered()
+
     async def close(self, patience: float) -> None:
         """As `Delivery.close`. Idempotent."""
         for task in self._tasks:
@@ -76,6 +89,6 @@ class Leftovers:
 
     async def _let_go(self, leftover: _Leftover, patience: float) -> None:
         await leftover.delivery.close(patience)
-        leftover.spool.close()
+        await asyncio.to_thread(leftover.spool.close)  # it flushes the store to its disk
         if not leftover.spool.waiting() and leftover in self._all:
             self._all.remove(leftover)

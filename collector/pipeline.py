@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from math import inf
@@ -64,7 +63,9 @@ class Pipeline:
         letterbox: Letterbox,
         metrics: CollectorMetrics,
         settings: PipelineSettings,
+        recovered: Callable[[], Awaitable[None]],
     ) -> None:
+        """`recovered` returns when what earlier processes have left in their spools is stored."""
         self._delivery = delivery
         self._spool = spool
         self._ledger = ledger
@@ -75,6 +76,7 @@ class Pipeline:
         self._outcomes = cache(metrics.requests.labels)
         self._ack_seconds = cache(metrics.ack_seconds.labels)
         self._settings = settings
+        self._recovered = recovered
         self._recent = RecentRequests(settings.duplicate_seconds, settings.duplicate_requests)
         self._queues = {signal: _Queue() for signal in Signal}
         self._bytes = Share(settings.max_pending_bytes)
@@ -121,9 +123,10 @@ class Pipeline:
     async def dead_letter(self, signal: Signal, tenant: str, body: bytes, reason: str) -> None:
         """Keep bytes that a receiver cannot make a request of, where there is no sender to refuse them to. Returns when
         they are on the store's disk; raises Unavailable when they are not."""
-        letter = DeadLetter(
-            secrets.randbits(FIRST_ID_BITS), tenant, signal, time.time_ns(), reason, 0, body, digest_of(signal, tenant, body)
-        )  # fmt: skip
+        digest = digest_of(signal, tenant, body)
+        # The same bytes again are the same letter: who has them may not have learnt that they are kept.
+        request_id = int.from_bytes(digest[:8]) % (1 << FIRST_ID_BITS)
+        letter = DeadLetter(request_id, tenant, signal, time.time_ns(), reason, 0, body, digest)
         self._ledger.record(tenant, signal, Entry.RECEIVED)
         self._ledger.under_way([(tenant, signal)], 1)
         try:
@@ -204,7 +207,7 @@ class Pipeline:
         else:
             outcome = known
             if until_stored:  # it may be known because an earlier process has left it in the spool
-                await self._wait(signal, tenant, self._delivery.recovered())
+                await self._wait(signal, tenant, self._recovered())
         if isinstance(outcome, HubError):
             self._ledger.refuse(tenant, signal, "repeated")
         else:

@@ -265,5 +265,6 @@ class SpoolFiles:
         if not newest.waiting and newest.size > HEADER_BYTES and self.store_is_flushed():
             with suppress(OSError):
                 os.ftruncate(self._fd, HEADER_BYTES)  # or there may be no room for the name of its successor
+                newest.size = HEADER_BYTES  # nor may there be now; then what comes goes here
                 self.begin()
                 self.remove_settled()

@@ -88,6 +88,17 @@ def test_what_an_earlier_process_stored_is_known(recent: RecentRequests) -> None
     assert recent.find(digest(1)) == recent.find(digest(2)) == STORED
 
 
+def test_of_more_than_fits_the_latest_are_known_and_new_requests_drive_them_out_little_by_little(
+    recent: RecentRequests,
+) -> None:
+    recent.remember(digest(number) for number in range(3000))
+    for number in range(3000, 3100):
+        recent.end(digest(number), STORED)
+    known = [number for number in range(3100) if recent.find(digest(number)) is not None]
+    assert 600 <= len(known) <= 1000
+    assert known == list(range(3100 - len(known), 3100))
+
+
 def test_the_digest_tells_signal_tenant_and_body_apart() -> None:
     digests = {
         digest_of(signal, tenant, body)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from collector.assembly import Collector
 from collector.breaker import Breaker
 from collector.signals import Signal
 from collector.spool import SpoolError
+from collector.spool.spool import Accepted
 from storage.embedded import EmbeddedStore
 from storage.store import StoreError
 from tests.collector.conftest import FAST
@@ -72,6 +75,71 @@ def test_what_cannot_be_stored_yet_stays_where_it_is(llm_store: EmbeddedStore, t
 
     asyncio.run(main())
     assert stored(llm_store, tenant) == ["kept"]
+
+
+def test_a_request_that_is_known_from_there_counts_as_stored_when_it_is(
+    llm_store: EmbeddedStore, tmp_path: Path, tenant: str
+) -> None:
+    """Kafka's offsets move then, and not before."""
+
+    async def main() -> None:
+        body = traces(span(name="kept")).SerializeToString()
+        await leave(llm_store, tmp_path / "worker-1", tenant, body)
+        flaky = FlakyStore(llm_store, StoreError("gone"))
+        hub = collector(flaky, tmp_path / "worker-0", tmp_path / "worker-1")
+        await hub.start()
+        sent = asyncio.create_task(hub.pipeline.submit(Signal.TRACES, tenant, body, until_stored=True))
+        await asyncio.sleep(0.2)
+        assert not sent.done()
+        flaky.error = None
+        await sent
+        assert stored(llm_store, tenant) == ["kept"]
+        await hub.close()
+
+    asyncio.run(main())
+
+
+def test_the_files_go_when_the_store_is_on_its_disk_and_nobody_waits_for_that(
+    llm_store: EmbeddedStore, tmp_path: Path, tenant: str
+) -> None:
+    async def main() -> None:
+        await leave(llm_store, tmp_path / "worker-1", tenant, traces(span(name="kept")).SerializeToString())
+        slow = FlakyStore(llm_store)
+        slow.flush_gate.clear()
+        hub = collector(slow, tmp_path / "worker-0", tmp_path / "worker-1")
+        await hub.start()
+        await until(lambda: hub.leftovers.batches == 0)
+        await hub.pipeline.submit(Signal.TRACES, tenant, traces(span(name="meanwhile")).SerializeToString())
+        assert hub.leftovers.size_bytes > 0
+        slow.flush_gate.set()
+        await until(lambda: hub.leftovers.size_bytes == 0)
+        await hub.close()
+
+    asyncio.run(main())
+
+
+def test_a_batch_of_which_the_disk_has_lost_all_that_was_left_is_done(
+    llm_store: EmbeddedStore, tmp_path: Path, tenant: str
+) -> None:
+    async def main() -> None:
+        hub = collector(llm_store, tmp_path / "spool")
+        first = hub.spool.append(Signal.TRACES, [accepted(tenant, "stored")])
+        hub.spool.append(Signal.TRACES, [accepted(tenant, "lost")], to=first.sequence)
+        hub.spool.settle(first, [first.envelopes[0].request_id])
+        hub.spool.close()
+        (path,) = (tmp_path / "spool").glob("*.spool")
+        os.truncate(path, path.stat().st_size - 1)
+        hub = collector(llm_store, tmp_path / "spool")
+        await hub.start()
+        await until(lambda: not hub.spool.waiting())
+        await hub.close()
+
+    asyncio.run(main())
+
+
+def accepted(tenant: str, name: str) -> Accepted:
+    body = traces(span(name=name)).SerializeToString()
+    return Accepted(Signal.TRACES, tenant, body, time.time_ns(), bytes(16))
 
 
 def test_a_spool_belongs_to_one_process_until_that_lets_go(llm_store: EmbeddedStore, tmp_path: Path) -> None:

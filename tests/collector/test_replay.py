@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -222,6 +223,25 @@ def test_bytes_that_no_sender_waits_for_become_a_dead_letter(
         (row,) = collector.ledger.rows()
         assert (row["received"], row["dead_lettered"], row["under_way"]) == (1, 1, 0)
         assert await collector.pipeline.submit(Signal.LOGS, tenant, logs("x").SerializeToString())
+
+    with_collector(use)
+
+
+def test_bytes_that_come_again_because_nobody_was_told_that_they_are_kept_are_one_dead_letter(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise StoreError("no answer")
+
+    async def use(collector: Collector) -> None:
+        bury = partial(collector.pipeline.dead_letter, Signal.LOGS, tenant, reason="no OTLP")
+        with monkeypatch.context() as broken:
+            broken.setattr(llm_store, "flush", fail)
+            with pytest.raises(Unavailable):
+                await bury(b"x")
+        await bury(b"x")
+        await bury(b"y")
+        assert len(await letters(collector, tenant)) == 2
 
     with_collector(use)
 

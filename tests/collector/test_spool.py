@@ -497,6 +497,24 @@ def test_a_spool_that_has_filled_its_disk_by_itself_gives_back_what_is_settled(t
         assert opened(disk.path / "spool").waiting() == [batch.sequence for batch in batches]
 
 
+def test_where_there_is_no_room_for_another_file_either_what_comes_next_follows_the_header(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(directory)
+    spool.settle(spool.append(Signal.TRACES, accepted(b"settled")))
+
+    def full(*args: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for name in ("write_record", "create"):
+        monkeypatch.setattr(f"collector.spool.files.{name}", full)
+    with pytest.raises(SpoolFull):
+        spool.append(Signal.TRACES, accepted(b"never"))
+    monkeypatch.undo()
+    spool.append(Signal.TRACES, accepted(b"again"))
+    assert bodies(opened(directory)) == [[b"again"]]
+
+
 LIMITED = """
 import resource, sys
 from pathlib import Path
