@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from heapq import heappop, heappush, nsmallest
-from math import inf
 
 from collector.breaker import Breaker
 from collector.signals import Signal
@@ -25,8 +24,8 @@ _MOST_WAYS = 4
 
 
 class Suspicion(IntEnum):
-    """Whether it is the fault of its data that a batch is not stored, by how often it has failed although others of its signal
-    had been stored since it failed before."""
+    """Whether it is the fault of its data that a batch is not stored, by how often it has failed although others had been
+    stored since it failed before; others of its signal, where the error has nothing to do with data."""
 
     NONE = 0
     STRONG = 3
@@ -39,11 +38,11 @@ class Suspicion(IntEnum):
 
 @dataclass
 class _Failures:
-    """Of a batch: how many, how many of them count against its data, and how many others had been stored by the last."""
+    """Of a batch: how many others had been stored by the last, by signal; how many, and how many count against its data."""
 
+    stored_before: Counter[Signal]
     count: int = 0
     suspicious: int = 0
-    stored_before: float = inf
 
 
 class Backlog:
@@ -64,7 +63,6 @@ class Backlog:
         self._replay = replay
         self._places: list[tuple[int, int]] = []
         self._failures: dict[int, _Failures] = {}
-        # By signal: the tables of one may be in order when those of another are not.
         self._stored: Counter[Signal] = Counter()
         self._drains: list[asyncio.Task[None] | None] = [None] * at_a_time
 
@@ -79,13 +77,13 @@ class Backlog:
                 self._drains[number] = asyncio.create_task(self._empty(first=number == 0))
                 break
 
-    def failed(self, sequence: int, signal: Signal) -> None:
+    def failed(self, sequence: int, signal: Signal, may_depend_on_data: bool) -> None:
         """The store has not taken the batch: it has another turn."""
-        stored = self._stored[signal]
-        failures = self._failures.setdefault(sequence, _Failures())
-        failures.count += 1
-        failures.suspicious += stored > failures.stored_before
-        failures.stored_before = stored
+        failures = self._note_failure(sequence)
+        others = self._stored - failures.stored_before
+        # The tables of one signal may be in order when those of another are not.
+        failures.suspicious += bool(others if may_depend_on_data else others[signal])
+        failures.stored_before = self._stored.copy()
         self.add(sequence)
 
     def stored(self, sequence: int, signal: Signal) -> None:
@@ -132,8 +130,13 @@ class Backlog:
             await self._replay(sequence, Suspicion.after(failures.suspicious if failures else 0))
         except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start
             log.exception("a batch could not be taken from the spool; it is tried again")
-            self._failures.setdefault(sequence, _Failures()).count += 1
+            self._note_failure(sequence)
             self.add(sequence)
+
+    def _note_failure(self, sequence: int) -> _Failures:
+        failures = self._failures.setdefault(sequence, _Failures(self._stored.copy()))
+        failures.count += 1
+        return failures
 
     def _count(self, sequence: int) -> int:
         failures = self._failures.get(sequence)

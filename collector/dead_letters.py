@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +43,9 @@ class DeadLetters:
     def keep(self, letters: Sequence[DeadLetter]) -> None:
         """Returns when they are stored; the same letters again leave one copy."""
         if letters:
-            ids = b"".join(letter.request_id.to_bytes(8, "little") for letter in letters)
-            self._insert([self._row(letter) for letter in letters], hashlib.sha256(ids).hexdigest())
+            # The time, too: bytes that come again after a purge have the same id, and are not there any more.
+            ids = (struct.pack("<QQ", letter.request_id, letter.received_ns) for letter in letters)
+            self._insert([self._row(letter) for letter in letters], hashlib.sha256(b"".join(ids)).hexdigest())
 
     def keep_on_disk(self, letters: Sequence[DeadLetter]) -> None:
         """As `keep`; they survive a loss of power."""

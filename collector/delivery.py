@@ -8,14 +8,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ParamSpec, TypeVar
 
 from collector.backlog import Backlog, Suspicion
 from collector.breaker import Breaker
 from collector.envelope import Envelope
 from collector.errors import HubError, Overloaded, Unavailable
-from collector.failures import describe
+from collector.failures import describe, may_depend_on_data
 from collector.ledger import Account, Entry, Ledger
 from collector.pace import Pace
 from collector.settings import PipelineSettings
@@ -124,7 +123,7 @@ class Delivery:
         self._growth: defaultdict[Signal, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._removal: asyncio.Task[None] | None = None
         # Of a batch that has been taken apart: what is left of it, by request ids.
-        self._pieces: dict[int, list[set[int]]] = {}
+        self._pieces: dict[int, list[list[int]]] = {}
         # By batch and request id. Not their bodies, which are in the spool.
         self._until_stored: defaultdict[int, dict[int, asyncio.Future[Outcome]]] = defaultdict(dict)
         self._recovering: set[int] = set()
@@ -309,12 +308,12 @@ class Delivery:
             _resolve(patient.pop(request_id), written.outcomes[request_id])
         self._pieces.pop(batch.sequence, None)
         if len(written.left) > 1:
-            self._pieces[batch.sequence] = [{each.request_id for each in piece} for piece in written.left]
+            self._pieces[batch.sequence] = [[each.request_id for each in piece] for piece in written.left]
         if written.error is not None:
             log.error("the store did not take a batch; it is in the spool", extra={"requests": len(batch.envelopes), "error": describe(written.error)})  # fmt: skip
             if decided:
                 await self._on_disk(self._spool.settle, batch, [each.request_id for each in decided])
-            self._backlog.failed(batch.sequence, batch.signal)
+            self._backlog.failed(batch.sequence, batch.signal, may_depend_on_data(written.error))
         else:
             self._backlog.stored(batch.sequence, batch.signal)
             self._disappoint(batch.sequence)  # those of whom the disk has lost the requests
@@ -343,19 +342,18 @@ class Delivery:
             return
         if not batch.whole:
             log.error("a part of a batch in the spool cannot be read; it stays there", extra={"batch": sequence})
-        write: Callable[..., Written] = partial(self._writer.write, *self._pieces_of(batch))
+        await self._settle(batch, await self._run(self._inserts, self._write_again, batch, suspicion))
+
+    def _write_again(self, batch: Batch, suspicion: Suspicion) -> Written:
+        pieces = self._pieces_of(batch)
         if suspicion:
-            at_any_price = suspicion is Suspicion.CERTAIN
-            write = partial(self._writer.isolate, *self._pieces_of(batch), at_any_price=at_any_price)
-        elif not batch.whole:
-            write = partial(self._writer.write_rest, batch.envelopes)
-        await self._settle(batch, await self._run(self._inserts, write))
+            return self._writer.isolate(*pieces, at_any_price=suspicion is Suspicion.CERTAIN)
+        return self._writer.write(*pieces) if batch.whole else self._writer.write_rest(batch.envelopes)
 
     def _pieces_of(self, batch: Batch) -> list[list[Envelope]]:
-        if batch.sequence not in self._pieces:
-            return [batch.envelopes] if batch.envelopes else []
-        pieces = [[each for each in batch.envelopes if each.request_id in ids] for ids in self._pieces[batch.sequence]]
-        return [piece for piece in pieces if piece]
+        left = {each.request_id: each for each in batch.envelopes}
+        pieces = self._pieces.get(batch.sequence, [list(left)])
+        return list(filter(None, ([left[each] for each in piece if each in left] for piece in pieces)))
 
     async def _on_disk(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._run(self._disk, function, *args, **kwargs)

@@ -95,4 +95,11 @@ def describe(error: StoreError) -> str:
 def blames_data(error: StoreError) -> bool:
     """Whether ClickHouse has read the data and says that something in it is wrong. Not so where there is no answer, where it is
     short of something, or where an operator has to act."""
-    return error.code in _FROM_VIEWS or (error.code in _BAD_DATA and error.code != _MEMORY_LIMIT_EXCEEDED)
+    is_bad_data = classify(error) is Failure.BAD_DATA and error.code != _MEMORY_LIMIT_EXCEEDED
+    return is_bad_data or error.code in _FROM_VIEWS
+
+
+def may_depend_on_data(error: StoreError) -> bool:
+    """Whether another batch might be taken where this one is not: not where ClickHouse gives a reason that has to do with its
+    tables or with itself."""
+    return not error.code or error.code == _MEMORY_LIMIT_EXCEEDED or blames_data(error)

@@ -66,7 +66,7 @@ class Leftovers:
 
     async def start(self, remember: Callable[[Batch], None]) -> None:
         """Take up what is there; `remember` is given each batch. Raises SpoolError."""
-        for each in self._all:
+        for each in list(self._all):
             await each.delivery.recover(remember)
             self._tasks.append(asyncio.create_task(self._finish(each)))
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from math import inf
 from typing import TypeVar
 
@@ -124,8 +125,9 @@ class Pipeline:
         """Keep bytes that a receiver cannot make a request of, where there is no sender to refuse them to. Returns when
         they are on the store's disk; raises Unavailable when they are not."""
         digest = digest_of(signal, tenant, body)
-        # The same bytes again are the same letter: who has them may not have learnt that they are kept.
-        request_id = int.from_bytes(digest[:8]) % (1 << FIRST_ID_BITS)
+        # The same bytes again are the same letter: who has them may not have learnt that they are kept. Nobody can make
+        # others of the same id.
+        request_id = int.from_bytes(sha256(digest + body).digest()[:8]) % (1 << FIRST_ID_BITS)
         letter = DeadLetter(request_id, tenant, signal, time.time_ns(), reason, 0, body, digest)
         self._ledger.record(tenant, signal, Entry.RECEIVED)
         self._ledger.under_way([(tenant, signal)], 1)

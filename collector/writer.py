@@ -65,9 +65,13 @@ class Written:
     left: list[Sequence[Envelope]] = field(default_factory=list)
     error: StoreError | None = None
 
-    def fail(self, error: StoreError) -> None:
+    def fail(self, error: Exception) -> None:
         """Without the frames that it went through: they hold the batch, and this, which would hold them."""
-        self.error = error.with_traceback(None)
+        if isinstance(error, StoreError):
+            self.error = error.with_traceback(None)
+        else:
+            log.exception("writing a batch failed unexpectedly")
+            self.error = StoreError(f"unexpected: {error}")
 
 
 class Writer:
@@ -91,11 +95,8 @@ class Writer:
         try:
             while written.left:
                 written.left[:1] = self._write(written.left[0], written.outcomes)
-        except StoreError as error:
-            written.fail(error)
         except Exception as error:
-            log.exception("writing a batch failed unexpectedly", extra={"requests": len(written.left[0])})
-            written.error = StoreError(f"unexpected: {error}")
+            written.fail(error)
         return written
 
     def write_rest(self, batch: Sequence[Envelope]) -> Written:
@@ -104,7 +105,7 @@ class Writer:
         written = Written(left=[batch])
         try:
             rest = self._without(batch, self._stored(batch), written.outcomes)
-        except StoreError as error:
+        except Exception as error:
             written.fail(error)
             return written
         new = self.write(*filter(None, [rest]))
@@ -119,22 +120,25 @@ class Writer:
         beside that. The same insert again makes it good. What waits for an operator stays as it is at any price."""
         written = self.write(*pieces)
         kept: list[Sequence[Envelope]] = []
-        reason = written.error
+        reason: StoreError | None = None
         try:
             while written.error is not None:
-                piece, reason = written.left[0], written.error
-                smaller = self._halve(piece, reason, at_any_price, written.outcomes)
+                piece, *others = written.left
+                smaller = self._halve(piece, written.error, at_any_price, written.outcomes)
                 if smaller == [piece]:
                     kept.append(piece)
+                    reason = reason or written.error
                     smaller = []
-                new = self.write(*smaller, *written.left[1:])
+                    if not self._breaker.is_closed:
+                        written.left = others
+                        break
+                new = self.write(*smaller, *others)
                 written.outcomes.update(new.outcomes)
                 written.left, written.error = new.left, new.error
-        except StoreError as error:
+        except Exception as error:
             written.fail(error)
-        if kept:
-            written.left[:0] = kept
-            written.error = written.error or reason
+        written.left[:0] = kept
+        written.error = written.error or reason
         return written
 
     def _halve(

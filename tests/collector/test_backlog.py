@@ -20,7 +20,7 @@ def replayed(sequences: list[int], fails: dict[int, int]) -> list[int]:
         async def replay(sequence: int, suspicion: Suspicion) -> None:
             if fails.get(sequence, 0):
                 fails[sequence] -= 1
-                backlog.failed(sequence, Signal.TRACES)
+                backlog.failed(sequence, Signal.TRACES, True)
             else:
                 order.append(sequence)
                 backlog.stored(sequence, Signal.TRACES)
@@ -82,7 +82,7 @@ def test_one_that_goes_on_failing_makes_way_for_some_others_however_far_apart_th
     assert replayed([1, 10, 200, 3_000, 40_000], {1: 5}) == [10, 200, 3_000, 40_000, 1]
 
 
-def suspected(between: Signal | None, failures: int = 20) -> list[Suspicion]:
+def suspected(between: Signal | None, may_depend_on_data: bool = False, failures: int = 20) -> list[Suspicion]:
     """Of a batch of traces that fails so often, each time it is tried; one of signal `between` is stored after each failure."""
     seen: list[Suspicion] = []
 
@@ -92,7 +92,7 @@ def suspected(between: Signal | None, failures: int = 20) -> list[Suspicion]:
             if len(seen) > failures:
                 backlog.stored(sequence, Signal.TRACES)
                 return
-            backlog.failed(sequence, Signal.TRACES)
+            backlog.failed(sequence, Signal.TRACES, may_depend_on_data)
             if between is not None:
                 backlog.stored(1_000 + len(seen), between)
 
@@ -105,15 +105,21 @@ def suspected(between: Signal | None, failures: int = 20) -> list[Suspicion]:
     return seen
 
 
-def test_failures_count_against_the_data_when_others_are_stored_between_them_and_not_while_the_store_is_away() -> None:
-    grows = [Suspicion.NONE] * 4 + [Suspicion.STRONG] * 13 + [Suspicion.CERTAIN] * 4
-    assert suspected(between=Signal.TRACES) == grows
-    assert suspected(between=None) == [Suspicion.NONE] * 21
+GROWS = [Suspicion.NONE] * 4 + [Suspicion.STRONG] * 13 + [Suspicion.CERTAIN] * 4
+NEVER = [Suspicion.NONE] * 21
 
 
-def test_that_another_signal_is_stored_says_nothing_about_a_batch() -> None:
-    """It goes into other tables: one of these may be missing."""
-    assert suspected(between=Signal.LOGS) == [Suspicion.NONE] * 21
+@pytest.mark.parametrize("may_depend_on_data", [True, False])
+def test_failures_count_against_the_data_when_others_are_stored_between_them_and_not_while_the_store_is_away(
+    may_depend_on_data: bool,
+) -> None:
+    assert suspected(Signal.TRACES, may_depend_on_data) == GROWS
+    assert suspected(None, may_depend_on_data) == NEVER
+
+
+def test_that_another_signal_is_stored_counts_unless_the_tables_of_this_one_may_be_out_of_order() -> None:
+    assert suspected(Signal.LOGS, may_depend_on_data=True) == GROWS
+    assert suspected(Signal.LOGS, may_depend_on_data=False) == NEVER
 
 
 def test_a_long_backlog_costs_no_more_a_batch_than_a_short_one() -> None:

@@ -59,12 +59,14 @@ class Fault(Enum):
 class ModelStore:
     faults: Mapping[int, Fault]
     failures: Iterator[tuple[Stage, StoreError] | None]
+    absences: Iterator[bool]
+    """Whether it is away when it is asked something, or given a dead letter."""
     tables: tuple[Counter[int], Counter[int]] = field(default_factory=lambda: (Counter(), Counter()))
     _tokens: set[tuple[int, str]] = field(default_factory=set)
 
     def insert(self, table: str, *data: bytes, fmt: str, settings: Mapping[str, Any]) -> None:
         if not table.startswith("otlp_"):
-            return
+            return self._answer()
         ids = [envelope.request_id for envelope in unwrap(Signal.TRACES, b"".join(data))]
         stage, error = next(self.failures, None) or (Stage.ALL, None)
         if error is not None and stage is Stage.NOTHING:
@@ -86,7 +88,12 @@ class ModelStore:
             self._tokens.add((number, token))
             self.tables[number].update(ids)
 
+    def _answer(self) -> None:
+        if next(self.absences, False):
+            raise NO_ANSWER
+
     def rows(self, sql: str, *, params: Mapping[str, str]) -> list[dict[str, Any]]:
+        self._answer()
         if "ingest_requests" not in sql:
             return []
         asked = range(int(params["first"]), int(params["last"]) + 1)
@@ -94,6 +101,8 @@ class ModelStore:
 
 
 class NoBreaker:
+    is_closed = True
+
     def call(self, insert: Callable[[], None]) -> None:
         insert()
 
@@ -124,12 +133,16 @@ failures = st.sampled_from(
 @given(
     faults=st.dictionaries(st.sampled_from(IDS), st.sampled_from(Fault), max_size=3),
     failures=st.lists(failures, max_size=40),
+    absences=st.lists(st.booleans(), max_size=20),
     suspicions=st.lists(st.booleans(), max_size=20),
 )
 def test_each_request_is_in_every_table_once_or_a_dead_letter(
-    faults: dict[int, Fault], failures: list[tuple[Stage, StoreError] | None], suspicions: list[bool]
+    faults: dict[int, Fault],
+    failures: list[tuple[Stage, StoreError] | None],
+    absences: list[bool],
+    suspicions: list[bool],
 ) -> None:
-    store = ModelStore(faults, iter(failures))
+    store = ModelStore(faults, iter(failures), iter(absences))
     store.tables[0].update(OTHERS)
     batch = [wrap(Signal.TRACES, "t", BODY, request_id=n, received_ns=time.time_ns()) for n in IDS]
     outcomes = written_until_the_store_behaves(store, batch, suspicions)

@@ -14,7 +14,7 @@ from collector.assembly import Collector
 from collector.breaker import Breaker
 from collector.signals import Signal
 from collector.spool import SpoolError
-from collector.spool.spool import Accepted
+from collector.spool.spool import Accepted, Batch, Spool
 from storage.embedded import EmbeddedStore
 from storage.store import StoreError
 from tests.collector.conftest import FAST
@@ -59,6 +59,31 @@ def test_it_is_stored_once_by_the_process_that_takes_it_up(
 
     asyncio.run(main())
     assert stored(llm_store, tenant) == ["span-0", "span-1"]
+
+
+def test_one_that_is_let_go_while_others_are_taken_up_does_not_hide_any(
+    llm_store: EmbeddedStore, tmp_path: Path, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Spool.read
+
+    def slowly(spool: Spool, sequence: int) -> Batch:
+        time.sleep(1.0)
+        return read(spool, sequence)
+
+    others = [tmp_path / f"worker-{number}" for number in range(1, 4)]
+
+    async def main() -> None:
+        await collector(llm_store, others[0]).close()
+        for directory in others[1:]:
+            await leave(llm_store, directory, tenant, traces(span(name=directory.name)).SerializeToString())
+        hub = collector(llm_store, tmp_path / "worker-0", *others)
+        monkeypatch.setattr(Spool, "read", slowly)
+        await hub.start()
+        await until(lambda: hub.leftovers.batches == 0 and hub.leftovers.size_bytes == 0)
+        await hub.close()
+
+    asyncio.run(main())
+    assert stored(llm_store, tenant) == ["worker-2", "worker-3"]
 
 
 def test_what_cannot_be_stored_yet_stays_where_it_is(llm_store: EmbeddedStore, tmp_path: Path, tenant: str) -> None:

@@ -22,8 +22,8 @@ from tests.collector.test_delivery import stored
 from tests.collector.test_pipeline import count
 
 
-def writer(store: FlakyStore) -> Writer:
-    breaker = Breaker(recovery_seconds=0.01)
+def writer(store: FlakyStore, recovery_seconds: float = 0.01) -> Writer:
+    breaker = Breaker(recovery_seconds=recovery_seconds)
     return Writer(store, breaker, DeadLetters(store, Cipher(bytes(32))), CollectorMetrics(CollectorRegistry()))
 
 
@@ -82,6 +82,16 @@ def test_that_other_requests_with_ids_between_those_of_a_batch_are_stored_does_n
     writer(small).write([between])
     small.error = TOO_MANY_PARTS
     assert writer(small).isolate([first, last]).left == [[first], [last]]
+
+
+def test_a_store_that_goes_away_while_a_batch_is_taken_apart_does_not_get_all_of_it_one_by_one(
+    llm_store: EmbeddedStore, tenant: str
+) -> None:
+    away = FlakyStore(llm_store, TOO_MANY_PARTS)
+    whole = batch(tenant, *"abcdefgh")
+    written = writer(away, recovery_seconds=60.0).isolate(whole)
+    assert [len(piece) for piece in written.left] == [1, 1, 2, 4]
+    assert [each for piece in written.left for each in piece] == whole
 
 
 def test_of_all_tables_that_an_insert_reaches_the_requests_are_committed_first(
