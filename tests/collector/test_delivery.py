@@ -683,6 +683,30 @@ def test_a_batch_that_is_committed_and_never_confirmed_is_stored_once_and_no_dea
     assert len(names) == len(set(names)) == rolled_up(llm_store, "ingest_requests", tenant)
 
 
+def test_while_a_table_of_one_signal_is_missing_its_requests_wait_and_those_of_others_are_stored(
+    with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
+) -> None:
+    async def use(collector: Collector) -> None:
+        send = partial(collector.pipeline.submit, tenant=tenant)
+        assert await send(Signal.LOGS, body=logs("kept").SerializeToString()) == Acknowledgement()
+        for number in range(8):
+            await send(Signal.TRACES, body=body(f"span {number}"))
+            await asyncio.sleep(0.3)
+        await asyncio.to_thread(llm_store.execute, "RENAME TABLE missing TO otel_logs")
+        await until(lambda: not collector.spool.waiting())
+        assert [row for row in collector.dead_letters.newest() if row["tenant"] == tenant] == []
+
+    llm_store.execute("RENAME TABLE otel_logs TO missing")
+    try:
+        with_collector(use, FAST)
+    finally:
+        llm_store.execute("RENAME TABLE IF EXISTS missing TO otel_logs")
+    assert len(stored(llm_store, tenant)) == 8
+    assert llm_store.rows("SELECT Body FROM otel_logs WHERE Tenant = {t:String}", params={"t": tenant}) == [
+        {"Body": "kept"}
+    ]
+
+
 def test_the_pieces_of_a_batch_that_was_taken_apart_are_inserted_as_they_were(
     with_collector: WithCollector, llm_store: EmbeddedStore, tenant: str
 ) -> None:
