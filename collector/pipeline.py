@@ -117,6 +117,9 @@ class Pipeline:
         except HubError as error:
             outcome = error.outcome
             raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
         finally:
             self._outcomes(signal, outcome).inc()
             self._ack_seconds(signal).observe(time.perf_counter() - started)

@@ -33,8 +33,9 @@ STANDARD_INPUT = Path("-")
 FORMATS = ("pb", "traces.pb", "logs.pb", "metrics.pb", "json", "jsonl", "events.jsonl")
 _TOLD_LINES = 5
 _SUFFIXES = (".pb", ".json", ".jsonl")
-# Events are small: as many of them in one request as keep it well below a megabyte.
+# Events in one request, unless they have more bytes than the other before.
 _EVENTS = 500
+_EVENTS_BYTES = 1 << 20
 # A request beyond this fits into no hub, and a compressed file may hold any number of zeros.
 _MOST_BYTES = 256 << 20
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
@@ -139,12 +140,23 @@ def _events(path: Path, stream: IO[bytes]) -> Exports:
     """As _json_lines, for lines of one event each."""
     problems: list[str] = []
     lines = _lines(path, stream, problems)
-    while batch := list(islice(lines, _EVENTS)):
+    while batch := _events_of_a_request(lines):
         converted = convert(_parsed(line) for _, line in batch)
         for rejected in converted.rejected:
             problems.append(f"{path}, line {batch[rejected.index][0]}: {rejected.path}: {rejected.message}")
         yield from converted.requests.items()
     _tell(path, problems)
+
+
+def _events_of_a_request(lines: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    batch: list[tuple[int, bytes]] = []
+    size = 0
+    for line in islice(lines, _EVENTS):
+        batch.append(line)
+        size += len(line[1])
+        if size >= _EVENTS_BYTES:
+            break
+    return batch
 
 
 def _lines(path: Path, stream: IO[bytes], problems: list[str]) -> Iterator[tuple[int, bytes]]:

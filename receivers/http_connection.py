@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from receivers.rate_limited_log import RateLimitedLog
@@ -30,6 +32,7 @@ class HttpConnection(HttpToolsProtocol):
         self._max_connections = max_connections
         self._warnings = warnings
         self._first = b""
+        self._data = self._again = b""  # what the parser is given, and what it is given after that
         self._in_head = True
         self._began = False
         self._surplus = 0  # bytes since the request began, less twice those of its body: chunks have a frame each
@@ -50,12 +53,13 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._first = self._first or data[:16]
         self._began = False
-        super().data_received(data)
+        self._feed(data)
         if not self._began:
             self._surplus += len(data)
         if self._surplus > HEAD_BYTES and not self.transport.is_closing():
             self._refuse("431 Request Header Fields Too Large", f"The headers are larger than {HEAD_BYTES} bytes. Send data in the body.")  # fmt: skip
         self._watch_head()
+        self._watch_rest()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -63,8 +67,13 @@ class HttpConnection(HttpToolsProtocol):
         self._surplus = 0
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        super().on_headers_complete()
+        if not self._offers_protocol():
+            self._in_head = False
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self._offers_protocol():
+            super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         self._surplus -= 2 * len(body)
@@ -72,6 +81,39 @@ class HttpConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse("400 Bad Request", self._explained())
+
+    def _feed(self, data: bytes) -> None:
+        self._again = data
+        while self._again:
+            self._data, self._again = self._again, b""
+            super().data_received(self._data)
+        self._data = b""
+
+    def _offers_protocol(self) -> bool:
+        """Whether the client offers to go on in a protocol that this server does not speak here, HTTP/2 say."""
+        return self.parser.should_upgrade() and not self._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """An offer may be ignored (RFC 9110, 7.8), and the request that makes it is one as any other. But the parser stops
+        behind its headers: another one gets these again, without the offer, and what follows them."""
+        if self.parser.get_method() == b"CONNECT":
+            self._refuse("405 Method Not Allowed", f"{self._setting} is no proxy.")
+            return
+        end = sys.exc_info()[1].args[0]  # type: ignore[union-attr]
+        rest = self._data[end:]
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._again = b"\r\n".join([*lines, b"", rest])
+
+    def _watch_rest(self) -> None:
+        """uvicorn waits without end for the rest of a request that was answered before it was there."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        if answered and not self._in_head and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _watch_head(self) -> None:
         if not self._in_head or self.transport.is_closing():

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 1000
 _LAST_WORDS_SECONDS = 1.0
+# How often a viewer is asked for a sign of life, and how long it has for it.
+_PING_SECONDS = 20.0
 
 
 class HttpServer:
@@ -51,6 +53,8 @@ class HttpServer:
                 ws=_WebSocket if websockets else "none",
                 ws_per_message_deflate=False,
                 ws_max_size=4096,
+                ws_ping_interval=_PING_SECONDS,
+                ws_ping_timeout=_PING_SECONDS,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -83,10 +87,14 @@ class HttpServer:
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
-    """A stop does not wait for a client that does not read what was sent to it."""
+    """Neither a stop nor the end of its patience waits for a client that does not read what was sent to it."""
 
     def shutdown(self) -> None:
         super().shutdown()
+        self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
         self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)
 
 

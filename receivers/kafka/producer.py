@@ -91,6 +91,9 @@ class KafkaIntake:
         except HubError as error:
             outcome = error.outcome
             raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
         finally:
             self._metrics.produced.labels(signal, outcome).inc()
 

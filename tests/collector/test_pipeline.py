@@ -271,6 +271,8 @@ def test_a_sender_that_goes_away_leaves_nothing_pending(
 
     with_pipeline(use)
     assert registry.get_sample_value("llmhub_collector_pending_bytes") == 0
+    labels = {"signal": "traces", "outcome": "cancelled"}
+    assert registry.get_sample_value("llmhub_collector_requests_total", labels) == 1
 
 
 def test_closing_stores_what_was_taken_and_refuses_what_comes_after(

@@ -125,6 +125,15 @@ def test_a_bad_line_keeps_no_other_line_out(tmp_path: Path) -> None:
     assert [signal for signal, _ in found] == [Signal.TRACES] * 3
 
 
+def test_large_events_go_into_several_requests(tmp_path: Path) -> None:
+    event = {"timestamp": "2026-07-30T09:15:00Z", "model": "gpt-4o", "attributes": {"note": "x" * 40_000}}
+    path = tmp_path / "a.events.jsonl"
+    path.write_text(f"{json.dumps(event)}\n" * 100)
+    sizes = [len(body) for _, body in read_exports(path)]
+    assert 4 <= len(sizes) <= 5
+    assert max(sizes) < 2 << 20
+
+
 @pytest.mark.parametrize("name", ["a.pb.gz", "a.json.gz", "a.jsonl.gz", "a.events.jsonl.gz"])
 def test_a_file_without_end_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

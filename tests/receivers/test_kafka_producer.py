@@ -112,6 +112,8 @@ def test_a_request_whose_sender_has_gone_is_accounted_for_when_kafka_has_it(kafk
     with serving(producer, loop):
         assert loop.run(go_away()) == {"received": 1, "imbalance": 0}  # it is under way
     assert ledger(registry) == {"received": 1, "produced": 1, "imbalance": 0}
+    labels = {"signal": "traces", "outcome": "cancelled"}
+    assert registry.get_sample_value("llmhub_receivers_kafka_produced_total", labels) == 1
 
 
 def test_a_request_above_kafkas_limit_is_never_to_be_sent_again(kafka: Kafka, loop: Loop) -> None:

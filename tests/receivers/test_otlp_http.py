@@ -385,6 +385,45 @@ def test_headers_without_end_are_refused_before_they_fill_the_memory(url: str, s
     assert post(url, "/v1/traces", exports.traces(), PROTOBUF).status_code == 200
 
 
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.2"])
+@pytest.mark.parametrize("writes", ["one", "two"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_offer_of_another_protocol_is_ignored_and_the_request_is_one_as_any_other(
+    url: str, recorder: Recorder, protocol: bytes, writes: str, chunked: bool
+) -> None:
+    """The JDK's HttpClient offers HTTP/2 with each first request."""
+    body = exports.traces()
+    offer = HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %s\r\nHTTP2-Settings: AAMAAABkAAQ\r\n" % protocol
+    length = b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"Content-Length: %d\r\n\r\n" % len(body)
+    framed = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    last = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    parts = [offer + length + framed + last] if writes == "one" else [offer + length, framed, last]
+    answer = raw(url, *parts)
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert [submitted[2] for submitted in recorder.submitted] == [body, body]
+
+
+def test_a_thousand_such_requests_at_once_are_as_many_requests(url: str) -> None:
+    offer = HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n"
+    assert raw(url, offer * 999 + offer.replace(b"Upgrade\r", b"close\r")).count(b"HTTP/1.1 200 ") == 1000
+
+
+def test_a_receiver_is_no_proxy(url: str) -> None:
+    assert raw(url, b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n").startswith(b"HTTP/1.1 405 ")
+
+
+@pytest.mark.parametrize("rest", [b"", b"a", b"a" * 3000], ids=["nothing more", "a byte", "all of it"])
+def test_a_request_that_was_answered_before_it_was_there_does_not_keep_its_connection(url: str, rest: bytes) -> None:
+    large = HEAD.replace(b"x-protobuf", b"nothing-known") + b"Content-Length: 3000\r\n\r\n"
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(large)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 415 ")
+        connection.sendall(rest)
+        with suppress(ConnectionError):
+            assert connection.recv(4096) == b"", "it is closed"
+
+
 def test_a_body_in_small_chunks_is_no_large_header(url: str, recorder: Recorder) -> None:
     body = exports.traces(spans=1000)
     chunks = (body[start : start + 4] for start in range(0, len(body), 4))

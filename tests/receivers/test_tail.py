@@ -21,12 +21,14 @@ from websockets.sync.client import ClientConnection, connect
 
 from collector.errors import Overloaded
 from collector.pipeline import Signal
+from receivers import http_server
 from receivers.http_server import HttpServer
 from receivers.tail import Tail, TailMetrics, TailSettings
 from receivers.tail_filter import BadFilter, Filter
 from receivers.tail_records import MAX_ATTRIBUTES, Shown, records
 from receivers.tail_socket import tail_routes
 from tests.collector.requests import gauge, logs, span, traces
+from tests.hub.process import until
 from tests.receivers.recorder import Loop, Recorder, serving
 
 SETTINGS = TailSettings(enabled=True)
@@ -350,6 +352,24 @@ def test_a_hub_that_stops_does_not_wait_for_viewers(loop: Loop, recorder: Record
         started = time.monotonic()
         loop.run(door.server.stop(grace=10))
         assert time.monotonic() - started < 5
+
+
+def test_a_viewer_that_reads_nothing_at_all_loses_its_place(
+    loop: Loop, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "_PING_SECONDS", 0.5)
+    settings = replace(SETTINGS, value_chars=30_000, buffer_bytes=100 << 20, pending_bytes=100 << 20)
+    with opened(loop, recorder, settings) as door:
+        host, port = door.address.split(":")
+        with narrow_socket(door) as suspended:
+            suspended.sendall(
+                f"GET /v1/tail HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+            )
+            assert suspended.recv(12) == b"HTTP/1.1 101"
+            assert until(lambda: door.metric("viewers") == 1)
+            door.submit_all([traces(*[span({"big": "x" * 20_000}) for _ in range(100)]).SerializeToString()] * 10)
+            assert until(lambda: door.metric("viewers") == 0, seconds=20)
 
 
 def test_unpacking_leaves_most_of_a_core_alone() -> None:
