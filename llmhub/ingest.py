@@ -10,18 +10,20 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from collector.assembly import Collector, key_file
+from collector.assembly import Collector
 from collector.errors import HubError, Overloaded
 from collector.pipeline import Acknowledgement, Signal
 from llmhub.config import Config
 from llmhub.hub import prepare_store
 from llmhub.running_hub import RunningHub
+from llmhub.spools import ingest_spool
 from receivers.files import Exports, read_exports
 from storage.embedded import StoreBusy
 from storage.store import Store
 
 _IN_FLIGHT = 64
 _ATTEMPTS = 30
+_LOOK_SECONDS = 0.5
 
 Submit = Callable[[Signal, str, bytes], Awaitable[Acknowledgement]]
 Progress = Callable[[int], object]
@@ -58,18 +60,27 @@ def ingest_files(config: Config, paths: Iterable[Path], fmt: str, progress: Prog
 
 async def ingest(store: Store, config: Config, paths: Iterable[Path], fmt: str, progress: Progress) -> Summary:
     """Store every request of `paths` in `store`, which this process holds."""
-    # Its own, for with a server a hub may run beside; what it cannot store is taken up by the next one.
-    spool = replace(
-        config.collector.spool,
-        path=str(config.spool_directory / "ingest"),
-        key_file=str(key_file(config.collector.spool, config.spool_directory)),
-    )
-    settings = replace(config.collector, spool=spool)
+    settings = replace(config.collector, spool=ingest_spool(config))
     collector = Collector(store, settings, CollectorRegistry(), config.spool_directory)
     await collector.start()
     summary = await send(collector.pipeline.submit, config.receivers.tenant, paths, fmt, progress)
+    await _drain(collector)
     await collector.close()
+    if left := len(collector.spool.waiting()):
+        summary.problems.append(
+            f"{left} batches are safe in {settings.spool.path}, and the store does not take them now: the next `llmhub up` "
+            "or `llmhub ingest` stores them. Do not ingest their files again."
+        )
     return summary
+
+
+async def _drain(collector: Collector) -> None:
+    """Wait until all is stored, or the store is away."""
+    await collector.pipeline.flush()
+    drained = asyncio.create_task(collector.delivery.drained())
+    while not drained.done() and collector.breaker.is_closed:
+        await asyncio.wait({drained}, timeout=_LOOK_SECONDS)
+    drained.cancel()
 
 
 async def send(submit: Submit, tenant: str, paths: Iterable[Path], fmt: str, progress: Progress) -> Summary:

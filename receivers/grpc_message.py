@@ -5,7 +5,6 @@ Spec: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -15,6 +14,7 @@ from receivers.content_encoding import inflate, too_large
 from receivers.intake import Refusal, Refused
 from receivers.intake_budget import Lease
 from receivers.otlp_response import Failure
+from receivers.threads import in_thread
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -103,4 +103,4 @@ async def _inflate(body: bytes, encoding: str, limit: int, setting: str) -> byte
         )
     if len(body) < _THREAD_BYTES:
         return inflate(body, encoding, limit, setting)
-    return await asyncio.to_thread(inflate, body, encoding, limit, setting)
+    return await in_thread(inflate, body, encoding, limit, setting)

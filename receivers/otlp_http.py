@@ -27,6 +27,7 @@ from receivers.intake import Intake, Refusal, Refused, SingleTenant, TenantResol
 from receivers.intake_budget import IntakeBudget, Lease, RequestSlots
 from receivers.listener import tls_files
 from receivers.otlp_response import JSON, PROTOBUF
+from receivers.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +222,7 @@ async def decode(size: int, function: Callable[P, T], *args: P.args, **kwargs: P
     """The result of `function`, in a thread when the `size` of what it reads would hold up the event loop."""
     if size < _THREAD_BYTES:
         return function(*args, **kwargs)
-    return await asyncio.to_thread(function, *args, **kwargs)
+    return await in_thread(function, *args, **kwargs)
 
 
 def _media_type(content_type: str) -> str:

@@ -22,6 +22,7 @@ from collector.pipeline import Acknowledgement, Signal
 from receivers.intake import Intake
 from receivers.tail_filter import Filter
 from receivers.tail_records import Record, Shown, records
+from receivers.threads import in_thread
 from storage.content import ContentKeys
 
 log = logging.getLogger(__name__)
@@ -187,7 +188,7 @@ class Tail:
     async def _show(self, unpacker: _Unpacker) -> None:
         """Hand out what waits, for as long as somebody watches."""
         while True:
-            stint = await asyncio.to_thread(unpacker.work, list(self._viewers))
+            stint = await in_thread(unpacker.work, list(self._viewers))
             self._pending -= stint.taken_bytes
             for message, viewers in stint.messages:
                 for viewer in viewers:

@@ -38,3 +38,9 @@ class DirectoryLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def is_in_use(directory: Path) -> bool:
+    """Whether a process has the spool's directory now. Raises OSError."""
+    with (directory / LOCK_FILE).open("ab") as file:
+        return not try_lock(file.fileno(), fcntl.LOCK_EX, 0.0)

@@ -22,6 +22,7 @@ from collector.pipeline import Acknowledgement, Signal
 from receivers.kafka.metrics import KafkaMetrics
 from receivers.kafka.settings import PRODUCER_SECTION, KafkaProducerSettings, producer_properties
 from receivers.listener import ListenError
+from receivers.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class KafkaIntake:
         if self._thread.is_alive():
             self._grace = grace
             self._stopping.set()
-            await asyncio.to_thread(self._thread.join)
+            await in_thread(self._thread.join)
 
     async def submit(self, signal: Signal, tenant: str, body: bytes, *, until_stored: bool = False) -> Acknowledgement:
         """Returns when the brokers have it, which is all that can be waited for. Raises InvalidRequest, Overloaded or

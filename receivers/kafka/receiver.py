@@ -20,6 +20,7 @@ from receivers.kafka.partition import Abandoned, Partition
 from receivers.kafka.room import Room
 from receivers.kafka.settings import SECTION, Encoding, KafkaSettings, consumer_properties
 from receivers.rate_limited_log import RateLimitedLog
+from receivers.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class KafkaReceiver:
     async def stop(self, grace: float) -> None:
         """Give messages in flight `grace` seconds, commit what is finished, leave the group."""
         self._drain_seconds = min(grace, self._drain_seconds)
-        await asyncio.to_thread(self._consumer.stop)
+        await in_thread(self._consumer.stop)
 
     def received(self, batch: list[Received]) -> None:
         """On the consumer's thread, where decoding JSON holds up nobody else."""

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import trustme
 from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry
 
+from collector.assembly import Collector
 from collector.errors import InvalidRequest, Overloaded, Unavailable
 from collector.pipeline import Acknowledgement, Signal
 from collector.settings import PipelineSettings
@@ -22,8 +24,11 @@ from collector.spool import SpoolSettings
 from llmhub.config import Config, ReceiversConfig
 from llmhub.ingest import Summary, ingest
 from llmhub.running_hub import RunningHub, reachable
+from llmhub.spools import leftover_spools
 from receivers.otlp_http import OtlpHttpReceiver, OtlpHttpSettings
 from storage.embedded import EmbeddedStore
+from storage.store import StoreError
+from tests.collector.flaky import FlakyStore
 from tests.collector.requests import call, gauge, logs, span, traces
 from tests.receivers.recorder import Loop, Recorder, serving
 
@@ -78,6 +83,30 @@ def test_a_bad_file_is_told_and_the_others_are_stored(llm_store: EmbeddedStore, 
     assert "not valid protobuf" in told[str(files[0])]
     assert "No such file" in told[str(files[3])]
     assert "1 records rejected: start_time_unix_nano is before 2010-01-01" in told[str(files[4])]
+    assert stored(llm_store, tenant) == 2
+
+
+def test_what_the_store_does_not_take_is_told_and_stored_by_the_next_hub(
+    llm_store: EmbeddedStore, tenant: str, tmp_path: Path
+) -> None:
+    away = FlakyStore(llm_store, StoreError("gone"))
+    summary = run(away, tenant, file(tmp_path, "a.pb", traces(span()).SerializeToString()))  # type: ignore[arg-type]
+    assert (summary.requests, summary.stored) == (1, 1)
+    (problem,) = summary.problems
+    assert problem.startswith(f"1 batches are safe in {tmp_path}/spool/ingest, and the store does not take them now: ")
+
+    config = replace(Config(), collector=replace(FAST, spool=SpoolSettings(path=str(tmp_path / "spool"))))
+
+    async def take_up() -> None:
+        hub = Collector(llm_store, config.collector, CollectorRegistry(), tmp_path, leftovers=leftover_spools(config))
+        await hub.start()
+        assert leftover_spools(config) == [], "it is in use"
+        await hub.pipeline.submit(Signal.TRACES, tenant, traces(span()).SerializeToString())
+        while hub.leftovers.size_bytes:
+            await asyncio.sleep(0.05)
+        await hub.close()
+
+    asyncio.run(take_up())
     assert stored(llm_store, tenant) == 2
 
 

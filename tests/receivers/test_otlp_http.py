@@ -424,6 +424,22 @@ def test_a_request_that_was_answered_before_it_was_there_does_not_keep_its_conne
             assert connection.recv(4096) == b"", "it is closed"
 
 
+def test_a_large_body_does_not_wait_for_threads_that_wait_for_the_store(url: str, loop: Loop) -> None:
+    answered = threading.Event()
+
+    async def ask() -> None:
+        for _ in range(64):
+            asyncio.get_running_loop().run_in_executor(None, answered.wait, 20)
+
+    loop.run(ask())
+    try:
+        body = exports.traces(spans=1000)
+        assert 32 << 10 < len(body) < 100_000
+        assert post(url, "/v1/traces", body, PROTOBUF).status_code == 200
+    finally:
+        answered.set()
+
+
 def test_a_body_in_small_chunks_is_no_large_header(url: str, recorder: Recorder) -> None:
     body = exports.traces(spans=1000)
     chunks = (body[start : start + 4] for start in range(0, len(body), 4))
