@@ -421,7 +421,8 @@ def test_a_request_that_was_answered_before_it_was_there_does_not_keep_its_conne
         assert connection.recv(4096).startswith(b"HTTP/1.1 415 ")
         connection.sendall(rest)
         with suppress(ConnectionError):
-            assert connection.recv(4096) == b"", "it is closed"
+            while connection.recv(4096):
+                pass  # until it is closed
 
 
 def test_a_large_body_does_not_wait_for_threads_that_wait_for_the_store(url: str, loop: Loop) -> None:

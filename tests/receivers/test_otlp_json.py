@@ -166,7 +166,7 @@ def test_an_error_says_where_and_what(value: Any, error: str) -> None:
         (b"", "This is empty. An export without records is {}."),
         (b'{\n"resourceSpans": [,]}', "This is not JSON: Expecting value at line 2, column 19."),
         (b'{"a": "\xff"}', "This is not JSON: it is no valid UTF-8 (invalid start byte at byte 7)."),
-        (b"[" * 100_000, "This nests too deeply."),
+        (b"[" * 60_000, "This nests too deeply."),
         (
             b'{"resourceSpans": [{"scopeSpans": [], "scopeSpans": [{}]}]}',
             "'scopeSpans' stands twice in one object. Send it once.",
@@ -184,6 +184,13 @@ def test_a_body_that_is_no_request_is_refused(body: bytes, error: str) -> None:
 
 def test_an_integer_of_thousands_of_digits_is_refused() -> None:
     assert refusal(b'{"resourceSpans": ' + b"9" * 5000 + b"}").endswith("has 5000 digits. Send it as a text.")
+
+
+def test_millions_of_empty_lists_are_refused_before_they_are_made_and_the_densest_telemetry_is_not() -> None:
+    empty = b'{"resourceSpans": [], "x": [%s[]]}' % (b"[]," * 30_000)
+    assert refusal(empty) == "This is hardly more than brackets. Leave empty lists and objects out."
+    value = {"arrayValue": {"values": [{"intValue": 1}] * 10_000}}
+    assert len(only_span(span({"attributes": [{"key": "k", "value": value}]})).attributes) == 1
 
 
 def test_values_nest_as_deep_as_protobuf_parsers_read() -> None:
