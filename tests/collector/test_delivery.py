@@ -472,11 +472,10 @@ def test_a_batch_that_has_grown_is_recognised_after_a_crash(
             await send(body(f"later {number}"))
         late.gate.set()
         await first
-        await until(lambda: late.begun >= 2)
+        await until(lambda: stored(llm_store, tenant) == names)
 
-    with_collector(use, replace(BUSY, ack_seconds=0.1), late)
     names = ["first", "later 0", "later 1", "later 2"]
-    assert stored(llm_store, tenant) == names
+    with_collector(use, replace(BUSY, ack_seconds=0.1), late)
     with_collector(lambda collector: until(lambda: not collector.spool.waiting()))
     assert stored(llm_store, tenant) == names
     assert rolled_up(llm_store, "ingest_requests", tenant) == 4
