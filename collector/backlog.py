@@ -45,6 +45,9 @@ class _Failures:
     suspicious: int = 0
 
 
+_NO_FAILURES = _Failures(Counter())
+
+
 class Backlog:
     """Has batches inserted in order, several at a time while the breaker is closed and one while it is half-open. Runs on
     one event loop."""
@@ -107,7 +110,7 @@ class Backlog:
         return [drain for drain in self._drains if drain is not None and not drain.done()]
 
     def _place(self, sequence: int) -> int:
-        ways = min(self._count(sequence) // _PATIENCE, _MOST_WAYS)
+        ways = min(self._failures_of(sequence).count // _PATIENCE, _MOST_WAYS)
         before = nsmallest(ways * _MAKES_WAY, self._places)
         return max(sequence, before[-1][0] + 1) if before else sequence
 
@@ -120,14 +123,13 @@ class Backlog:
                     return
                 _, sequence = heappop(self._places)
                 await self._try(sequence)
-            if failures := self._count(sequence):
+            if failures := self._failures_of(sequence).count:
                 doublings = min(failures, 10)
                 await asyncio.sleep(min(0.1 * 2**doublings, self._breaker.recovery_seconds))
 
     async def _try(self, sequence: int) -> None:
-        failures = self._failures.get(sequence)
         try:
-            await self._replay(sequence, Suspicion.after(failures.suspicious if failures else 0))
+            await self._replay(sequence, Suspicion.after(self._failures_of(sequence).suspicious))
         except Exception:  # too many open files, say: the others must not wait for it, nor it for the next start
             log.exception("a batch could not be taken from the spool; it is tried again")
             self._note_failure(sequence)
@@ -138,6 +140,5 @@ class Backlog:
         failures.count += 1
         return failures
 
-    def _count(self, sequence: int) -> int:
-        failures = self._failures.get(sequence)
-        return failures.count if failures else 0
+    def _failures_of(self, sequence: int) -> _Failures:
+        return self._failures.get(sequence, _NO_FAILURES)

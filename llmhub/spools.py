@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from collector.assembly import KEY_FILE
+from collector.assembly import key_file
 from collector.spool import SpoolSettings
 from collector.spool.lock import is_in_use
 from collector.spool.segment import SUFFIX
@@ -36,7 +36,7 @@ def ingest_spool(config: Config) -> SpoolSettings:
 
 def _below(config: Config, name: str) -> SpoolSettings:
     root, settings = config.spool_directory, config.collector.spool
-    return replace(settings, path=str(root / name), key_file=settings.key_file or str(root.with_name(KEY_FILE)))
+    return replace(settings, path=str(root / name), key_file=str(key_file(settings, root)))
 
 
 def own_spools(config: Config) -> list[Path]:

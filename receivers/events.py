@@ -18,8 +18,9 @@ from collector.signals import EVENTS
 from receivers.events_otlp import SCHEMA, Converted, InvalidEvent, convert, parse_event
 from receivers.intake import Intake, Refusal, Refused, TenantResolver
 from receivers.intake_budget import IntakeBudget, RequestSlots
-from receivers.otlp_http import CHARSETS, SECTION, OtlpHttpSettings, answered, decode, parse_content_type, read_body
+from receivers.otlp_http import CHARSETS, SECTION, OtlpHttpSettings, answered, parse_content_type, read_body
 from receivers.otlp_response import JSON
+from receivers.threads import decode
 
 # More of them in one request would keep its sender waiting for seconds.
 MAX_EVENTS = 10_000

@@ -14,7 +14,7 @@ from receivers.content_encoding import inflate, too_large
 from receivers.intake import Refusal, Refused
 from receivers.intake_budget import Lease
 from receivers.otlp_response import Failure
-from receivers.threads import in_thread
+from receivers.threads import decode
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -30,8 +30,6 @@ _START: dict[str, Any] = {
 }
 _NO_BODY = {"type": "http.response.body", "body": b""}
 _OK = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
-# Inflating a larger message takes long enough to be noticed by every other request on the event loop.
-_THREAD_BYTES = 32 * 1024
 
 
 class Disconnected(Exception):
@@ -101,6 +99,4 @@ async def _inflate(body: bytes, encoding: str, limit: int, setting: str) -> byte
             Refusal.UNSUPPORTED_ENCODING,
             f"A compressed message with grpc-encoding {encoding!r} cannot be read. Send gzip, deflate or uncompressed.",
         )
-    if len(body) < _THREAD_BYTES:
-        return inflate(body, encoding, limit, setting)
-    return await in_thread(inflate, body, encoding, limit, setting)
+    return await decode(len(body), inflate, body, encoding, limit, setting)

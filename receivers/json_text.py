@@ -37,9 +37,10 @@ def read(text: bytes | str, *, strict_numbers: bool = False) -> Any:
 
 
 def _brackets(text: bytes | str) -> int:
+    """The closing ones: what is not closed is not made."""
     if isinstance(text, bytes):
-        return text.count(b"[") + text.count(b"{")
-    return text.count("[") + text.count("{")
+        return text.count(b"]") + text.count(b"}")
+    return text.count("]") + text.count("}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

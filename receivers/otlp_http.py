@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ParamSpec, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -27,14 +26,12 @@ from receivers.intake import Intake, Refusal, Refused, SingleTenant, TenantResol
 from receivers.intake_budget import IntakeBudget, Lease, RequestSlots
 from receivers.listener import tls_files
 from receivers.otlp_response import JSON, PROTOBUF
-from receivers.threads import in_thread
+from receivers.threads import decode
 
 log = logging.getLogger(__name__)
 
 SECTION = "receivers.otlp_http"
 _LIMIT_SETTING = f"{SECTION}.max_body_bytes"
-# Decoding a larger body takes long enough to be noticed by every other request on the event loop.
-_THREAD_BYTES = 32 * 1024
 CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 _HINTS = {
     Refusal.UNSUPPORTED_MEDIA_TYPE: {"Accept-Post": f"{PROTOBUF}, {JSON}"},
@@ -44,9 +41,6 @@ _HINTS = {
 # Neither JSON nor an export in protobuf can begin like this.
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _RESTART_SECONDS = 5.0
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -216,13 +210,6 @@ async def _read(request: Request, settings: OtlpHttpSettings, lease: Lease) -> b
         )
         raise Refused(Refusal.BODY_TIMEOUT, message) from None
     return bytes(body)
-
-
-async def decode(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The result of `function`, in a thread when the `size` of what it reads would hold up the event loop."""
-    if size < _THREAD_BYTES:
-        return function(*args, **kwargs)
-    return await in_thread(function, *args, **kwargs)
 
 
 def _media_type(content_type: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,16 @@ def collector(store: object, directory: Path, *leftovers: Path) -> Collector:
     return Collector(store, FAST, CollectorRegistry(), directory, Breaker(recovery_seconds=0.2), leftovers)  # type: ignore[arg-type]
 
 
+@asynccontextmanager
+async def running(store: object, directory: Path, *leftovers: Path) -> AsyncIterator[Collector]:
+    hub = collector(store, directory, *leftovers)
+    await hub.start()
+    try:
+        yield hub
+    finally:
+        await hub.close()
+
+
 async def leave(store: EmbeddedStore, directory: Path, tenant: str, body: bytes, *, late: bool = False) -> None:
     """Acknowledge a request that stays in the spool; with `late` it is in the store, too."""
     hub = collector(FlakyStore(store, StoreError("gone"), late=late), directory)
@@ -36,12 +48,10 @@ async def leave(store: EmbeddedStore, directory: Path, tenant: str, body: bytes,
 
 
 async def take_up(store: EmbeddedStore, directory: Path, *leftovers: Path, tenant: str, repeated: bytes) -> None:
-    hub = collector(store, directory, *leftovers)
-    await hub.start()
-    await until(lambda: hub.leftovers.batches == 0 and hub.leftovers.size_bytes == 0)
-    await hub.pipeline.submit(Signal.TRACES, tenant, repeated)
-    assert hub.ledger.imbalance() == 0
-    await hub.close()
+    async with running(store, directory, *leftovers) as hub:
+        await until(lambda: hub.leftovers.batches == 0 and hub.leftovers.size_bytes == 0)
+        await hub.pipeline.submit(Signal.TRACES, tenant, repeated)
+        assert hub.ledger.imbalance() == 0
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["not stored", "stored but not settled"])
@@ -76,11 +86,9 @@ def test_one_that_is_let_go_while_others_are_taken_up_does_not_hide_any(
         await collector(llm_store, others[0]).close()
         for directory in others[1:]:
             await leave(llm_store, directory, tenant, traces(span(name=directory.name)).SerializeToString())
-        hub = collector(llm_store, tmp_path / "worker-0", *others)
         monkeypatch.setattr(Spool, "read", slowly)
-        await hub.start()
-        await until(lambda: hub.leftovers.batches == 0 and hub.leftovers.size_bytes == 0)
-        await hub.close()
+        async with running(llm_store, tmp_path / "worker-0", *others) as hub:
+            await until(lambda: hub.leftovers.batches == 0 and hub.leftovers.size_bytes == 0)
 
     asyncio.run(main())
     assert stored(llm_store, tenant) == ["worker-2", "worker-3"]
@@ -93,10 +101,8 @@ def test_what_cannot_be_stored_yet_stays_where_it_is(llm_store: EmbeddedStore, t
         await hub.start()
         assert hub.leftovers.batches == 1
         await hub.close(patience=0.0)
-        hub = collector(llm_store, tmp_path / "worker-1")
-        await hub.start()
-        await until(lambda: not hub.spool.waiting())
-        await hub.close()
+        async with running(llm_store, tmp_path / "worker-1") as hub:
+            await until(lambda: not hub.spool.waiting())
 
     asyncio.run(main())
     assert stored(llm_store, tenant) == ["kept"]
@@ -111,15 +117,13 @@ def test_a_request_that_is_known_from_there_counts_as_stored_when_it_is(
         body = traces(span(name="kept")).SerializeToString()
         await leave(llm_store, tmp_path / "worker-1", tenant, body)
         flaky = FlakyStore(llm_store, StoreError("gone"))
-        hub = collector(flaky, tmp_path / "worker-0", tmp_path / "worker-1")
-        await hub.start()
-        sent = asyncio.create_task(hub.pipeline.submit(Signal.TRACES, tenant, body, until_stored=True))
-        await asyncio.sleep(0.2)
-        assert not sent.done()
-        flaky.error = None
-        await sent
-        assert stored(llm_store, tenant) == ["kept"]
-        await hub.close()
+        async with running(flaky, tmp_path / "worker-0", tmp_path / "worker-1") as hub:
+            sent = asyncio.create_task(hub.pipeline.submit(Signal.TRACES, tenant, body, until_stored=True))
+            await asyncio.sleep(0.2)
+            assert not sent.done()
+            flaky.error = None
+            await sent
+            assert stored(llm_store, tenant) == ["kept"]
 
     asyncio.run(main())
 
@@ -131,14 +135,12 @@ def test_the_files_go_when_the_store_is_on_its_disk_and_nobody_waits_for_that(
         await leave(llm_store, tmp_path / "worker-1", tenant, traces(span(name="kept")).SerializeToString())
         slow = FlakyStore(llm_store)
         slow.flush_gate.clear()
-        hub = collector(slow, tmp_path / "worker-0", tmp_path / "worker-1")
-        await hub.start()
-        await until(lambda: hub.leftovers.batches == 0)
-        await hub.pipeline.submit(Signal.TRACES, tenant, traces(span(name="meanwhile")).SerializeToString())
-        assert hub.leftovers.size_bytes > 0
-        slow.flush_gate.set()
-        await until(lambda: hub.leftovers.size_bytes == 0)
-        await hub.close()
+        async with running(slow, tmp_path / "worker-0", tmp_path / "worker-1") as hub:
+            await until(lambda: hub.leftovers.batches == 0)
+            await hub.pipeline.submit(Signal.TRACES, tenant, traces(span(name="meanwhile")).SerializeToString())
+            assert hub.leftovers.size_bytes > 0
+            slow.flush_gate.set()
+            await until(lambda: hub.leftovers.size_bytes == 0)
 
     asyncio.run(main())
 
@@ -154,10 +156,8 @@ def test_a_batch_of_which_the_disk_has_lost_all_that_was_left_is_done(
         hub.spool.close()
         (path,) = (tmp_path / "spool").glob("*.spool")
         os.truncate(path, path.stat().st_size - 1)
-        hub = collector(llm_store, tmp_path / "spool")
-        await hub.start()
-        await until(lambda: not hub.spool.waiting())
-        await hub.close()
+        async with running(llm_store, tmp_path / "spool") as hub:
+            await until(lambda: not hub.spool.waiting())
 
     asyncio.run(main())
 

@@ -166,7 +166,7 @@ def test_an_error_says_where_and_what(value: Any, error: str) -> None:
         (b"", "This is empty. An export without records is {}."),
         (b'{\n"resourceSpans": [,]}', "This is not JSON: Expecting value at line 2, column 19."),
         (b'{"a": "\xff"}', "This is not JSON: it is no valid UTF-8 (invalid start byte at byte 7)."),
-        (b"[" * 60_000, "This nests too deeply."),
+        (b"[" * 100_000, "This nests too deeply."),
         (
             b'{"resourceSpans": [{"scopeSpans": [], "scopeSpans": [{}]}]}',
             "'scopeSpans' stands twice in one object. Send it once.",
